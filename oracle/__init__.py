@@ -1,0 +1,1 @@
+"""oracle: to be mapped."""

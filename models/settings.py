@@ -1,0 +1,107 @@
+"""Settings: one TOML table read strictly into one frozen dataclass.
+
+Runs at start only. Every stage owns its dataclass; this module knows none of them. It never
+guesses: an unknown key, a wrong type or a value out of range is refused with the place and the need.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """Raised when a settings file cannot be used; the message says where and what to change."""
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Read a TOML file into its tables.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, unreadable or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"There is no settings file at {path}; check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}); check the file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+
+
+def settings_from_table(cls: type[T], table: object, where: str) -> T:
+    """Build the frozen dataclass `cls` from a TOML table; keys left out keep their defaults.
+
+    Parameters
+    ----------
+    where
+        What to call the table in a message, such as ``config.toml [listener]``.
+
+    Raises
+    ------
+    SettingsError
+        A key is unknown (the nearest known one is named), a value has the wrong type, or the
+        dataclass refuses it.
+    """
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{where} must be a table, got {table!r}.")
+    hints = typing.get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            raise SettingsError(unknown_key(where, key, known))
+        values[key] = _checked(value, hints[key], f"{where} {key}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def unknown_key(where: str, key: str, known: Iterable[str]) -> str:
+    """Say that `key` is not known, and which known key is nearest."""
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
+    return f"{where} has no key {key!r}: {hint}"
+
+
+def _checked(value: object, hint: Any, where: str) -> object:
+    """Return `value` as the type `hint` asks for, or refuse it."""
+    origin = typing.get_origin(hint)
+    choices = typing.get_args(hint)
+    if origin is Literal:
+        if value in choices:
+            return value
+        names = ", ".join(map(repr, choices))
+        raise SettingsError(f"{where} must be one of {names}, got {value!r}.")
+    if origin in (types.UnionType, typing.Union):
+        for choice in choices:
+            try:
+                return _checked(value, choice, where)
+            except SettingsError:
+                continue
+        names = " or ".join(_name(choice) for choice in choices if choice is not type(None))
+        raise SettingsError(f"{where} must be {names}, got {value!r}.")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise SettingsError(f"{where} must be {_name(hint)}, got {value!r}.")
+    return value
+
+
+def _name(hint: Any) -> str:
+    """Name a type as a person writing TOML knows it."""
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
+    plain = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+    return plain.get(hint, str(hint))

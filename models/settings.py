@@ -1,7 +1,8 @@
 """Settings: one TOML table read strictly into one frozen dataclass.
 
 Runs at start only. Every stage owns its dataclass; this module knows none of them. It never
-guesses: an unknown key, a wrong type or a value out of range is refused with the place and the need.
+guesses: an unknown key, a wrong type or a value out of range is refused, naming the place and the
+need.
 """
 
 import dataclasses

@@ -1,0 +1,119 @@
+"""Budget: how long each stage may take, and what an event may still wait for.
+
+Called on the loop thread. It only compares numbers: it never sleeps, locks or logs. Every event has
+a deadline, `target_ms` after the first frame of its onset. Before the engine waits for the encoder
+it asks whether the predicted finish leaves room for the oracle and the port; if not, the answer is
+a reflex.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+NS_PER_MS: Final = 1_000_000
+
+
+def ms_to_ns(duration_ms: float) -> int:
+    """Convert milliseconds to whole nanoseconds."""
+    return round(duration_ms * NS_PER_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """The ``[budget]`` table: what an answer may cost, stage by stage, in milliseconds.
+
+    Raises
+    ------
+    ValueError
+        A budget is not positive, or the stages together exceed the target.
+    """
+
+    target_ms: float = 50.0
+    capture_ms: float = 8.0
+    listen_ms: float = 26.0
+    inference_ms: float = 10.0
+    oracle_ms: float = 3.0
+    midi_ms: float = 2.0
+    considered_min_ms: float = 10.0
+    late_notes: Literal["send", "drop"] = "send"
+
+    def __post_init__(self) -> None:
+        """Refuse budgets that do not add up."""
+        for name in ("target_ms", *STAGES_MS):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not 0 <= self.considered_min_ms < self.target_ms:
+            raise ValueError(
+                f"considered_min_ms must be at least 0 and below target_ms, "
+                f"got {self.considered_min_ms}"
+            )
+        total_ms = sum(getattr(self, name) for name in STAGES_MS)
+        if total_ms > self.target_ms:
+            raise ValueError(
+                f"the stages add up to {total_ms:g} ms but target_ms is {self.target_ms:g}: "
+                f"lower one of {', '.join(STAGES_MS)} or raise target_ms"
+            )
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """Map each stage's name to its budget."""
+        return {name.removesuffix("_ms"): getattr(self, name) for name in STAGES_MS}
+
+
+STAGES_MS: Final = ("capture_ms", "listen_ms", "inference_ms", "oracle_ms", "midi_ms")
+
+
+class PassPredictor:
+    """Predict the next encoder pass: a high percentile of the recent ones. Loop thread only.
+
+    Parameters
+    ----------
+    first_ns
+        What to predict before any pass was seen: the warm-up's measurement.
+    """
+
+    _N_RECENT: Final = 64
+    _PERCENT: Final = 95.0
+
+    def __init__(self, first_ns: int) -> None:
+        self._recent_ns = np.full(self._N_RECENT, first_ns, np.int64)
+        self._next = 0
+        self.predicted_ns = first_ns
+
+    def record(self, duration_ns: int) -> None:
+        """Take one finished pass into account."""
+        self._recent_ns[self._next] = duration_ns
+        self._next = (self._next + 1) % self._N_RECENT
+        rank = int(self._N_RECENT * self._PERCENT / 100.0)
+        self.predicted_ns = int(np.partition(self._recent_ns, rank)[rank])
+
+
+class Budget:
+    """The deadlines of one performance. Loop thread only."""
+
+    def __init__(self, config: BudgetConfig) -> None:
+        self.config = config
+        self._target_ns = ms_to_ns(config.target_ms)
+        self._after_wait_ns = ms_to_ns(config.oracle_ms + config.midi_ms)
+        self._considered_min_ns = ms_to_ns(config.considered_min_ms)
+
+    def deadline_ns(self, onset_ns: int) -> int:
+        """Return when the answer to an onset must have been handed to the port."""
+        return onset_ns + self._target_ns
+
+    def last_wait_ns(self, onset_ns: int) -> int:
+        """Return until when the engine may wait for a token: the oracle and the port follow."""
+        return self.deadline_ns(onset_ns) - self._after_wait_ns
+
+    def may_wait(self, onset_ns: int, predicted_finish_ns: int) -> bool:
+        """Say whether a pass predicted to finish then still fits the event's deadline."""
+        return predicted_finish_ns <= self.last_wait_ns(onset_ns)
+
+    def is_considered(self, heard_ns: int) -> bool:
+        """Say whether a token that heard this much of the note knows enough of it to count."""
+        return heard_ns >= self._considered_min_ns
+
+    def is_late(self, onset_ns: int, now_ns: int) -> bool:
+        """Say whether a note handed to the port now would miss its deadline."""
+        return now_ns > self.deadline_ns(onset_ns)

@@ -1,0 +1,136 @@
+"""Report: what one performance measured, kept while it plays and shown at its end.
+
+Written on the loop thread only; the heartbeat and the final table read it. Writing costs an integer
+addition or one histogram bucket, and nothing is ever dropped: every event ends as one answer or as
+one counted reason.
+"""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from realtime.budget import BudgetConfig
+from realtime.histogram import Histogram
+
+STAGES: Final = ("capture", "listen", "inference", "oracle", "midi")
+
+
+@dataclass(slots=True, kw_only=True)
+class Performance:
+    """Counters and histograms of one performance. Loop thread only.
+
+    Attributes
+    ----------
+    event_latency
+        From the ADC time of the onset's first frame to the note-on handed to the port.
+    token_age
+        At that moment, how old the newest frame is that the token in use has seen.
+    heard
+        How much of the new note the token in use contains.
+    unanswered
+        Events that got no note, by reason.
+    relaxed
+        Answers for which a part of the request had to be given up, by that part.
+    """
+
+    event_latency: Histogram = field(default_factory=Histogram)
+    token_age: Histogram = field(default_factory=Histogram)
+    heard: Histogram = field(default_factory=Histogram)
+    stages: dict[str, Histogram] = field(
+        default_factory=lambda: {stage: Histogram() for stage in STAGES}
+    )
+    unanswered: Counter[str] = field(default_factory=Counter)
+    relaxed: Counter[str] = field(default_factory=Counter)
+    n_events: int = 0
+    n_answers: int = 0
+    n_considered: int = 0
+    n_notes: int = 0
+    n_learned: int = 0
+    late_notes: int = 0
+    late_tokens: int = 0
+    skipped_windows: int = 0
+    xruns: int = 0
+    dropped_blocks: int = 0
+    refused_records: int = 0
+
+    @property
+    def considered_share(self) -> float:
+        """Share of the answers whose token had heard enough of the note, 0 to 1."""
+        return self.n_considered / self.n_answers if self.n_answers else 0.0
+
+    def as_dict(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Return the numbers as ``--report`` writes them; `about` names what was played."""
+        return {
+            **about,
+            "event_latency_ms": self.event_latency.summary_ms(),
+            "token_age_ms": self.token_age.summary_ms(),
+            "heard_ms": self.heard.summary_ms(),
+            "considered_share": round(self.considered_share, 4),
+            "stages": {stage: timing.summary_ms() for stage, timing in self.stages.items()},
+            "n_events": self.n_events,
+            "n_answers": self.n_answers,
+            "n_notes": self.n_notes,
+            "n_learned": self.n_learned,
+            "unanswered": dict(sorted(self.unanswered.items())),
+            "relaxed": dict(sorted(self.relaxed.items())),
+            "xruns": self.xruns,
+            "dropped_blocks": self.dropped_blocks,
+            "refused_records": self.refused_records,
+            "skipped_windows": self.skipped_windows,
+            "late_notes": self.late_notes,
+            "late_tokens": self.late_tokens,
+        }
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write the report as JSON, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def print_report(console: Console, report: dict[str, Any], budget: BudgetConfig) -> None:
+    """Show the latency table of a performance and, under it, what was counted."""
+    table = Table(title="Latency", title_justify="left")
+    for heading in ("", "p50 ms", "p95 ms", "p99 ms", "max ms", "budget ms", ""):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for stage, budget_ms in budget.stages_ms.items():
+        table.add_row(*_row(stage, report["stages"][stage], budget_ms))
+    table.add_section()
+    table.add_row(*_row("event latency", report["event_latency_ms"], budget.target_ms))
+    table.add_row(*_row("token age", report["token_age_ms"], None))
+    table.add_row(*_row("heard of the note", report["heard_ms"], None))
+    console.print(table)
+    console.print(_counts(report), highlight=False)
+
+
+def _row(name: str, timing: dict[str, float], budget_ms: float | None) -> list[str]:
+    """Format one line of the table; the verdict is on p99."""
+    cells = [name, *(f"{timing[key]:.2f}" for key in ("p50", "p95", "p99", "max"))]
+    if budget_ms is None:
+        return [*cells, "", ""]
+    verdict = "[green]kept[/]" if timing["p99"] <= budget_ms else "[red]exceeded[/]"
+    return [*cells, f"{budget_ms:g}", verdict]
+
+
+def _counts(report: dict[str, Any]) -> str:
+    """Say in words how many events were answered, how, and what was lost."""
+    unanswered = sum(report["unanswered"].values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in report["unanswered"].items())
+    relaxed = ", ".join(f"{part} {count}" for part, count in report["relaxed"].items())
+    lines = [
+        f"{report['n_events']} events heard, {report['n_answers']} answered "
+        f"({report['considered_share']:.0%} considered) with {report['n_notes']} notes"
+        + (f", {unanswered} not ({reasons})" if unanswered else ""),
+        f"{report['n_learned']} events learned; requests relaxed: {relaxed or 'none'}",
+        f"lost: {report['xruns']} xruns, {report['dropped_blocks']} dropped blocks, "
+        f"{report['skipped_windows']} skipped windows, {report['late_tokens']} late tokens, "
+        f"{report['late_notes']} late notes",
+    ]
+    return "\n".join(lines)

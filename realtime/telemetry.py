@@ -1,0 +1,39 @@
+"""Telemetry: how the program speaks: structured log lines on stderr.
+
+Configured once by `perform`, used by the loop thread and by workers at start and stop. Hot threads
+never log; the heartbeat carries their counters once a second.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure_logging(level: str, *, is_pretty: bool, stream: TextIO = sys.stderr) -> None:
+    """Send ``stage.happened`` lines to `stream`: coloured for a person, JSON for a machine.
+
+    Parameters
+    ----------
+    level
+        ``debug``, ``info``, ``warning`` or ``error``.
+    """
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        if is_pretty
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,232 @@
+"""The encoder: windows of audio in, one embedding per window out.
+
+Whatever turns sound into vectors stands behind `Encoder`. What its vectors mean is stated by its
+`EncoderSpec`, which every memory keeps: encoders of equal spec embed into the same space. An
+encoder belongs to one thread (the encoder worker, or training) and never knows where its windows
+come from.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import EncoderError
+
+DEFAULT_ENCODER = "spectral"
+MERT = "mert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """What an encoder's embeddings are: equal specs, same embedding space.
+
+    Attributes
+    ----------
+    name
+        What `load_encoder` takes to build it again; where it was found, so no part of equality.
+    revision
+        Identity of the arithmetic and its weights.
+    rate_hz
+        Rate of the windows.
+    window_frames
+        Length of a window, at `rate_hz`.
+    dim
+        Values in an embedding.
+    layer
+        The layer read out, 0 being the input of the first; None where there are no layers.
+    pooling
+        How a window's steps become one vector.
+
+    Raises
+    ------
+    ValueError
+        A number below 1, or a negative layer.
+    """
+
+    name: str = field(compare=False)
+    revision: str
+    rate_hz: int
+    window_frames: int
+    dim: int
+    layer: int | None = None
+    pooling: str = "whole"
+
+    def __post_init__(self) -> None:
+        for key in ("rate_hz", "window_frames", "dim"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} is {getattr(self, key)}, needs at least 1")
+        if self.layer is not None and self.layer < 0:
+            raise ValueError(f"layer is {self.layer}, needs 0 or more")
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+        return self.window_frames / self.rate_hz
+
+    def __str__(self) -> str:
+        layer = "" if self.layer is None else f", layer {self.layer}"
+        return (
+            f"{self.name} ({self.revision}{layer}): "
+            f"{self.window_s:g} s at {self.rate_hz} Hz → {self.dim} values"
+        )
+
+    def to_json(self) -> str:
+        """Write the spec as one line of JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "EncoderSpec":
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            Not JSON, or a key that is missing, unknown or of the wrong type.
+        """
+        values = json.loads(text)
+        kinds: dict[str, Any] = {f.name: f.type for f in fields(cls)}
+        if not isinstance(values, dict) or values.keys() != kinds.keys():
+            raise ValueError(f"encoder spec is {text[:80]!r}, needs the keys {', '.join(kinds)}")
+        for key, kind in kinds.items():
+            # bool is an int to isinstance
+            if isinstance(values[key], bool) or not isinstance(values[key], kind):
+                raise ValueError(f"encoder spec has {key} = {values[key]!r}, needs {kind}")
+        return cls(**values)
+
+
+class Encoder(Protocol):
+    """What embeds windows. One thread at a time."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What the embeddings are."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """One sentence the player must be told once, such as a licence; empty if there is none."""
+        ...
+
+    def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed windows; a window's embedding does not depend on the others in the batch.
+
+        Parameters
+        ----------
+        windows
+            [shape=(n, window_frames), float32], n ≥ 1, finite, full scale ±1.
+
+        Returns
+        -------
+        ndarray[shape=(n, dim), float32]
+            Finite, and the caller's own.
+
+        Raises
+        ------
+        ValueError
+            Another shape, or values that are not finite.
+        """
+        ...
+
+
+def check_windows(windows: NDArray[np.float32], spec: EncoderSpec) -> None:
+    """Hold a batch against what `Encoder.encode` promises to take.
+
+    Raises
+    ------
+    ValueError
+        Not [shape=(n ≥ 1, window_frames)], or values that are not finite.
+    """
+    if windows.ndim != 2 or len(windows) < 1 or windows.shape[1] != spec.window_frames:
+        raise ValueError(
+            f"windows has shape {windows.shape}, needs (1 or more, {spec.window_frames})"
+        )
+    if not np.isfinite(windows).all():
+        raise ValueError("windows holds NaN or infinity, needs finite values")
+
+
+def load_encoder(
+    name: str | Path,
+    *,
+    layer: int | None = None,
+    pooling: str | None = None,
+    window_s: float | None = None,
+    n_threads: int = 1,
+) -> Encoder:
+    """Build an encoder.
+
+    Parameters
+    ----------
+    name
+        ``"spectral"``, ``"mert"`` (the hub's m-a-p/MERT-v1-95M), another hub id of that
+        architecture, or a local folder in the hub's layout.
+    layer, pooling, window_s
+        Settings of models that have them; the model's own default if None.
+    n_threads
+        CPU threads of a pass. One leaves the other cores to capture, listener and loop.
+
+    Raises
+    ------
+    ValueError
+        A setting out of range, or one that the spectral encoder does not have.
+    EncoderError
+        No such encoder, or its files are damaged or of another architecture.
+    WeightsMissingError
+        The weights are neither cached nor reachable.
+    """
+    if name == DEFAULT_ENCODER:
+        from models.spectral import SpectralEncoder
+
+        for key, value in {"layer": layer, "pooling": pooling, "window_s": window_s}.items():
+            if value is not None:
+                raise ValueError(f"{key} is {value}, but the spectral encoder has no such setting")
+        return SpectralEncoder()
+    # torch and transformers take seconds to import: only who asked for a model waits for them
+    from models.mert import MertEncoder
+
+    return MertEncoder.load(
+        name, layer=layer, pooling=pooling, window_s=window_s, n_threads=n_threads
+    )
+
+
+def restore_encoder(
+    spec: EncoderSpec, name: str | Path | None = None, *, n_threads: int = 1
+) -> Encoder:
+    """Build the encoder a memory was learned with.
+
+    Parameters
+    ----------
+    spec
+        As the memory keeps it.
+    name
+        Where to find it now, if no longer at `spec.name`.
+    n_threads
+        As in `load_encoder`.
+
+    Raises
+    ------
+    EncoderError
+        What was found there embeds into another space.
+    WeightsMissingError
+        The weights are neither cached nor reachable.
+    """
+    name = spec.name if name is None else name
+    if name == DEFAULT_ENCODER:
+        encoder = load_encoder(name)
+    else:
+        encoder = load_encoder(
+            name,
+            layer=spec.layer,
+            pooling=spec.pooling,
+            window_s=spec.window_s,
+            n_threads=n_threads,
+        )
+    if encoder.spec != spec:
+        raise EncoderError(
+            f"the memory was learned with {spec}, which is not {encoder.spec}: "
+            "choose the encoder it was learned with, or learn it again"
+        )
+    return encoder

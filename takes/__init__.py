@@ -1,0 +1,3 @@
+"""takes: the bundled solo that a first memory is learned from, and the program that wrote it."""
+
+__all__ = ["compose", "notation"]

@@ -1,0 +1,171 @@
+"""Devices: which audio inputs this machine has, and which one is meant.
+
+Runs at start, and again when a device is gone; never while a stream is open.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from realtime.errors import DeviceFormatError, DeviceNotFoundError, PortAudioMissingError
+from realtime.source import MAX_CHANNELS
+
+_COMMON_RATES_HZ: Final = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 32_000, 16_000, 8_000)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """An audio input as PortAudio lists it."""
+
+    index: int
+    name: str
+    host_api: str
+    n_channels: int
+    default_rate_hz: int
+
+
+def input_devices() -> list[InputDevice]:
+    """List the audio inputs of this machine.
+
+    Raises
+    ------
+    PortAudioMissingError
+        There is no PortAudio library.
+    """
+    sounddevice = portaudio()
+    host_apis = sounddevice.query_hostapis()
+    return [
+        InputDevice(
+            device["index"],
+            device["name"],
+            host_apis[device["hostapi"]]["name"],
+            device["max_input_channels"],
+            round(device["default_samplerate"]),
+        )
+        for device in sounddevice.query_devices()
+        if device["max_input_channels"] > 0
+    ]
+
+
+def refresh_devices() -> None:
+    """Make PortAudio look again for devices and servers. Only while no stream is open.
+
+    Raises
+    ------
+    PortAudioMissingError
+        There is no PortAudio library.
+    """
+    sounddevice = portaudio()
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
+def find_input(wanted: str | int) -> InputDevice:
+    """Find the one input meant by an index, "default", a name, or a part of a name.
+
+    Case does not matter, and a whole name goes before a part.
+
+    Raises
+    ------
+    PortAudioMissingError
+        There is no PortAudio library.
+    DeviceNotFoundError
+        No input, or more than one, is meant.
+    """
+    devices = input_devices()
+    if not devices:
+        raise DeviceNotFoundError(
+            "This machine has no audio input: connect one, or play to a recording instead."
+        )
+    key = str(wanted).strip().lower()
+    if key == "default":
+        found = [device for device in devices if device.index == _default_index()] or devices[:1]
+    elif key.isdecimal():
+        found = [device for device in devices if device.index == int(key)]
+    else:
+        whole = [device for device in devices if device.name.lower() == key]
+        found = whole or [device for device in devices if key in device.name.lower()]
+    if not found:
+        raise DeviceNotFoundError(
+            f"There is no audio input {wanted!r}: choose one of {names(devices)}."
+        )
+    if len(found) > 1:
+        raise DeviceNotFoundError(
+            f"{wanted!r} means {len(found)} audio inputs: choose by index from {names(found)}."
+        )
+    return found[0]
+
+
+def _default_index() -> int:
+    return int(portaudio().default.device[0])
+
+
+def names(devices: list[InputDevice]) -> str:
+    """Say which devices these are, in a sentence's tail."""
+    return ", ".join(f"{device.index} {device.name!r} ({device.host_api})" for device in devices)
+
+
+def n_channels_for(device: InputDevice, channel: int | Literal["mix"]) -> int:
+    """Return how many channels to open, so that the configured one is among them.
+
+    Raises
+    ------
+    DeviceFormatError
+        The device has no such channel.
+    """
+    if channel == "mix":
+        return min(device.n_channels, MAX_CHANNELS)
+    if channel > device.n_channels:
+        raise DeviceFormatError(
+            f"The input {device.name!r} has no channel {channel}: "
+            f"choose from 1 to {device.n_channels}."
+        )
+    return channel
+
+
+def supported_rate_hz(device: InputDevice, n_channels: int, rate_hz: int | None) -> int:
+    """Return the configured rate, or the device's own, having asked whether it runs at it.
+
+    Raises
+    ------
+    DeviceFormatError
+        It does not.
+    """
+    if rate_hz is None:
+        rate_hz = device.default_rate_hz
+    if _takes(device, n_channels, rate_hz):
+        return rate_hz
+    others = [rate for rate in _COMMON_RATES_HZ if _takes(device, n_channels, rate)]
+    raise DeviceFormatError(
+        f"The input {device.name!r} does not run at {rate_hz} Hz: choose one of "
+        f"{', '.join(map(str, others))}."
+        if others
+        else f"The input {device.name!r} runs neither at {rate_hz} Hz nor at any of "
+        f"{', '.join(map(str, _COMMON_RATES_HZ))}: is it in use by another program?"
+    )
+
+
+def _takes(device: InputDevice, n_channels: int, rate_hz: int) -> bool:
+    sounddevice = portaudio()
+    try:
+        sounddevice.check_input_settings(device.index, n_channels, "float32", None, rate_hz)
+    except sounddevice.PortAudioError:
+        return False
+    return True
+
+
+def portaudio() -> Any:
+    """Import sounddevice, and so start PortAudio, only once somebody needs it.
+
+    Raises
+    ------
+    PortAudioMissingError
+        There is no PortAudio library.
+    """
+    try:
+        import sounddevice
+    except OSError:
+        raise PortAudioMissingError(
+            "PortAudio is not on this machine: install it (on Debian or Ubuntu: "
+            "apt-get install libportaudio2), or play to a recording instead."
+        ) from None
+    return sounddevice

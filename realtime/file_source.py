@@ -1,0 +1,154 @@
+"""File source: a recording that arrives like a microphone's sound, block by block, in real time.
+
+Two threads. One decodes ahead into a ring of a few seconds and may wait for the disk; the other is
+a single kernel call without the GIL, which moves each block on when its last frame is due, against
+absolute deadlines, and stamps it with the time it would have had at a converter. It never waits for
+the first, nor for whoever listens: a block that finds no room is dropped and counted, as a device's
+would be.
+"""
+
+import threading
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.audio_file import TAIL_S, AudioFile
+from models.errors import AudioFileError
+from realtime._atomics import load_acquire, store_release
+from realtime.doorbell import Doorbell, ring_doorbell
+from realtime.monotonic import NS_PER_S, monotonic_ns, sleep_ns
+from realtime.ring import (
+    CACHE_LINE_WORDS,
+    Consumer,
+    Ring,
+    aligned_words,
+    make_ring,
+    pop,
+    readable,
+)
+from realtime.source import CaptureConfig, Feed, deliver, end, make_feed, power_of_two
+
+_AHEAD_S: Final = 4.0
+_DECODE_FRAMES: Final = 4096
+
+# What the two threads tell each other.
+_DECODED: Final = 0  # 1: all blocks are in the ring
+_STOPPED: Final = 1  # 1: the player wants no more
+
+
+class FileSource:
+    """Deliver a recording in real time; an `AudioSource`.
+
+    A second of silence follows it, so that its last note is heard out.
+
+    Parameters
+    ----------
+    file
+        What to play.
+    config
+        The channel, the block and the ring; the device and rate are the file's.
+    doorbell
+        Rung after each block and at the end.
+    """
+
+    def __init__(self, file: AudioFile, config: CaptureConfig, doorbell: Doorbell) -> None:
+        self.name = file.path.name
+        self.rate_hz = file.rate_hz
+        self.block_frames = config.block_frames
+        self.latency_s = 0.0
+        self._feed = make_feed(config, file.rate_hz, doorbell)
+        self.audio = Consumer(self._feed.audio)
+        self.stamps = Consumer(self._feed.stamps)
+        self.counters = self._feed.counters
+        self._blocks = file.blocks(_DECODE_FRAMES, config.channel, tail_s=TAIL_S)
+        self._ahead, _ = make_ring(power_of_two(_AHEAD_S * file.rate_hz), np.float32)
+        self._decoded: NDArray[np.float32] | None = None
+        self._flags = aligned_words(CACHE_LINE_WORDS)
+        self._room = Doorbell()
+        self._error: Exception | None = None
+        self._threads = (
+            threading.Thread(target=self._run_decoder, name="file decoder", daemon=True),
+            threading.Thread(target=self._run_pacer, name="file pacer", daemon=True),
+        )
+
+    def start(self) -> None:
+        """Begin to play: the first frame is at the imagined converter now."""
+        self._decode_ahead()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Play no more and close the file. Harmless when repeated."""
+        if load_acquire(self._flags, _STOPPED):
+            return
+        _set_flag(self._flags, _STOPPED)
+        self._room.ring()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._room.close()
+
+    def check(self) -> None:
+        """Raise what the decoder met, if anything.
+
+        Raises
+        ------
+        AudioFileError
+            The file is damaged further on; what came before has been played.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def _run_decoder(self) -> None:
+        while not (load_acquire(self._flags, _DECODED) or load_acquire(self._flags, _STOPPED)):
+            self._room.wait()
+            self._decode_ahead()
+
+    def _decode_ahead(self) -> None:
+        """Decode until the ring ahead of the pacer is full or the file over."""
+        try:
+            while self._decoded is None or self._ahead.push_nowait(self._decoded):
+                self._decoded = next(self._blocks)
+            return
+        except StopIteration:
+            pass
+        except AudioFileError as error:
+            self._error = error
+        _set_flag(self._flags, _DECODED)
+
+    def _run_pacer(self) -> None:
+        room_fd = self._room.write_fd
+        _pace(self._feed, self._ahead.ring, self._flags, room_fd, self.rate_hz, self.block_frames)
+
+
+@njit(nogil=True, cache=True)
+def _pace(
+    feed: Feed, ahead: Ring, flags: NDArray[np.int64], room_fd: int, rate_hz: int, block_frames: int
+) -> None:
+    block = np.empty((block_frames, 1), np.float32)
+    ns_per_frame = NS_PER_S / rate_hz
+    start_ns = monotonic_ns()
+    frame = 0
+    while not load_acquire(flags, _STOPPED):
+        is_decoded = load_acquire(flags, _DECODED)
+        _, n_ahead = readable(ahead)
+        if 2 * n_ahead < ahead.records.size and not is_decoded:
+            ring_doorbell(room_fd)
+        n = pop(ahead, block.reshape(-1))
+        if n == 0 and is_decoded:
+            break
+        adc_ns = start_ns + frame * ns_per_frame
+        due_ns = adc_ns + max(n, 1) * ns_per_frame
+        while monotonic_ns() < due_ns:
+            sleep_ns(int(due_ns) - monotonic_ns())
+        if n > 0:
+            deliver(feed, block[:n], 0, adc_ns / NS_PER_S, monotonic_ns() / NS_PER_S, 0)
+            frame += n
+    end(feed)
+
+
+@njit(nogil=True, cache=True)
+def _set_flag(flags: NDArray[np.int64], index: int) -> None:
+    store_release(flags, index, 1)

@@ -1,0 +1,116 @@
+"""JACK watch: tells whether the JACK server behind a MIDI port still takes what it is sent.
+
+RtMidi gives no sign of a dead server: its port spins for ever, holding the GIL, once 16 KiB are
+unread (RtMidi 5.0, ``MidiOutJack::sendMessage``). So a second, portless client of the same libjack
+counts the server's cycles and notices its end; its callbacks run compiled on JACK's threads. What
+libjack would print, which a musician can do nothing with, is silenced here. Made, asked and closed
+on the loop thread; asking never waits.
+"""
+
+import ctypes
+import time
+from functools import cache
+from typing import Final
+
+import numpy as np
+import rtmidi
+from numba import carray, cfunc, types
+
+_N_CYCLES: Final = 0
+_IS_DOWN: Final = 1
+_JACK_NO_START_SERVER: Final = 1
+_DRAIN_CYCLES: Final = 2  # one that reads what was just sent, one that surely came after it
+_DRAIN_TIMEOUT_S: Final = 0.25
+_UNREAD_LIMIT: Final = 1024  # messages; 2340 of three bytes fill RtMidi's ring
+
+_counters_pointer = types.CPointer(types.int64)
+
+
+class JackWatch:
+    """Watch the default JACK server.
+
+    Raises
+    ------
+    OSError
+        There is no libjack, or no server runs.
+    """
+
+    def __init__(self) -> None:
+        self._library = _libjack()
+        self._counters = np.zeros(2, np.int64)  # written by JACK's threads, each place by one
+        self._n_cycles_seen = 0
+        self._n_unread = 0
+        self._client = self._library.jack_client_open(b"MusicHal watch", _JACK_NO_START_SERVER, 0)
+        if not self._client:
+            raise OSError("no JACK server runs")
+        counters = self._counters.ctypes.data
+        self._library.jack_set_process_callback(self._client, _count_cycle.address, counters)
+        self._library.jack_on_shutdown(self._client, _note_shutdown.address, counters)
+        self._library.jack_activate(self._client)
+
+    def takes_message(self) -> bool:
+        """Say whether one more message can be sent without waiting, and count it."""
+        n_cycles = int(self._counters[_N_CYCLES])
+        if n_cycles != self._n_cycles_seen:
+            self._n_cycles_seen = n_cycles
+            self._n_unread = 0
+        self._n_unread += 1
+        return not self._counters[_IS_DOWN] and self._n_unread <= _UNREAD_LIMIT
+
+    def wait_drained(self) -> None:
+        """Wait until the server has surely read what was sent, at most a quarter of a second."""
+        end_cycle = self._counters[_N_CYCLES] + _DRAIN_CYCLES
+        give_up_s = time.monotonic() + _DRAIN_TIMEOUT_S
+        while (
+            self._counters[_N_CYCLES] < end_cycle
+            and not self._counters[_IS_DOWN]
+            and time.monotonic() < give_up_s
+        ):
+            time.sleep(0.001)
+
+    def close(self) -> None:
+        """Leave the server, after which no callback comes; twice is once."""
+        if self._client:
+            self._library.jack_client_close(self._client)
+            self._client = None
+
+
+@cache
+def _libjack() -> ctypes.CDLL:
+    """Find the libjack that RtMidi itself is linked to: a wheel brings its own.
+
+    Raises
+    ------
+    OSError
+        RtMidi was built without JACK.
+    """
+    library = ctypes.CDLL(rtmidi._rtmidi.__file__)
+    try:
+        library.jack_client_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
+        library.jack_client_open.restype = ctypes.c_void_p
+        for name in ("jack_set_process_callback", "jack_on_shutdown"):
+            getattr(library, name).argtypes = [ctypes.c_void_p] * 3
+        for name in ("jack_activate", "jack_client_close"):
+            getattr(library, name).argtypes = [ctypes.c_void_p]
+        for name in ("jack_set_error_function", "jack_set_info_function"):
+            getattr(library, name).argtypes = [ctypes.c_void_p]
+            getattr(library, name)(_ignore_text.address)
+    except AttributeError as error:
+        raise OSError("RtMidi was built without JACK") from error
+    return library
+
+
+@cfunc(types.int32(types.uint32, _counters_pointer), nopython=True, cache=True)
+def _count_cycle(n_frames: int, counters: object) -> int:
+    carray(counters, 2)[_N_CYCLES] += 1
+    return 0
+
+
+@cfunc(types.void(_counters_pointer), nopython=True, cache=True)
+def _note_shutdown(counters: object) -> None:
+    carray(counters, 2)[_IS_DOWN] = 1
+
+
+@cfunc(types.void(types.voidptr), nopython=True, cache=True)
+def _ignore_text(text: object) -> None:
+    pass

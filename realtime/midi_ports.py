@@ -1,0 +1,164 @@
+"""MIDI ports: note sinks that sound, found by name or made for others to find.
+
+Loop thread only. A port is had through RtMidi from the systems that this machine has: CoreMIDI on
+macOS; on Linux ALSA's sequencer, then JACK. Sending never waits. Before a system is asked for
+anything it is seen to be there, so that its library has nothing to say on the musician's terminal.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import rtmidi
+
+from realtime.jack_watch import JackWatch
+from realtime.midi import Message, MidiError
+
+CLIENT_NAME: Final = "MusicHal"
+VIRTUAL: Final = "virtual"
+
+_ALSA_SEQUENCER: Final = Path("/dev/snd/seq")
+_SYSTEMS: Final = (rtmidi.API_MACOSX_CORE, rtmidi.API_LINUX_ALSA, rtmidi.API_UNIX_JACK)
+
+
+class MidiPortError(MidiError):
+    """Raised when a MIDI port cannot be had, or has stopped taking messages."""
+
+
+class MidiPort:
+    """One open port; `open_port` makes it.
+
+    Parameters
+    ----------
+    midi_out
+        Opened; this object closes it.
+    watch
+        For a JACK port, whether its server lives.
+    """
+
+    def __init__(self, midi_out: rtmidi.MidiOut, name: str, watch: JackWatch | None) -> None:
+        self._midi_out = midi_out
+        self._name = name
+        self._watch = watch
+
+    @property
+    def name(self) -> str:
+        """What the system calls the port."""
+        return self._name
+
+    def send(self, message: Message, at_s: float) -> None:
+        """Send a message now, whatever `at_s`.
+
+        Raises
+        ------
+        MidiPortError
+            The system refuses it, or is no longer there to take it.
+        """
+        if self._watch is not None and not self._watch.takes_message():
+            raise MidiPortError("The JACK server has stopped: start it again.")
+        try:
+            self._midi_out.send_message(message)
+        except rtmidi.RtMidiError as error:
+            raise MidiPortError(f"The MIDI port {self._name} is gone ({error}).") from None
+
+    def close(self) -> None:
+        """Let what was sent go out, then close; twice is once."""
+        if self._midi_out.is_deleted:
+            return
+        if self._watch is not None:
+            self._watch.wait_drained()
+        self._midi_out.close_port()
+        self._midi_out.delete()
+        if self._watch is not None:
+            self._watch.close()
+
+
+def open_port(name: str) -> MidiPort:
+    """Open the port with `name` in its name, whatever the case, or make one if it is ``virtual``.
+
+    A name written out in full wins over names that only contain it.
+
+    Raises
+    ------
+    MidiPortError
+        The machine has no MIDI system, or none or several of its ports answer to the name.
+    """
+    systems = _present_systems()
+    if not systems:
+        raise MidiPortError(
+            "This machine has no MIDI system (CoreMIDI, ALSA's sequencer or a JACK server): "
+            "start one, or play into a file with --midi-out none --midi-file FILE."
+        )
+    if name == VIRTUAL:
+        return _open(systems[0], None)
+    ports = {port: system for system in reversed(systems) for port in _port_names(system)}
+    found = [port for port in ports if name.lower() in port.lower()]
+    if name in ports:
+        found = [name]
+    if len(found) != 1:
+        raise MidiPortError(_explained(name, found, sorted(ports)))
+    return _open(ports[found[0]], found[0])
+
+
+def list_ports() -> list[str]:
+    """Name every port that `open_port` can find now, in the order of its systems."""
+    return [name for system in _present_systems() for name in _port_names(system)]
+
+
+def _present_systems() -> list[int]:
+    """Give RtMidi's numbers of the MIDI systems that are there, the one to prefer first."""
+    compiled = rtmidi.get_compiled_api()
+    return [system for system in _SYSTEMS if system in compiled and _is_present(system)]
+
+
+def _is_present(system: int) -> bool:
+    if system == rtmidi.API_LINUX_ALSA:
+        return os.access(_ALSA_SEQUENCER, os.R_OK | os.W_OK)
+    if system == rtmidi.API_UNIX_JACK:
+        try:
+            JackWatch().close()
+        except OSError:
+            return False
+    return True
+
+
+def _port_names(system: int) -> list[str]:
+    with _refusals():
+        midi_out = rtmidi.MidiOut(system, name=CLIENT_NAME)
+        names: list[str] = midi_out.get_ports()
+        midi_out.delete()
+    return names
+
+
+def _open(system: int, name: str | None) -> MidiPort:
+    """Open the port of that very name, or a virtual one without a name."""
+    with _refusals():
+        midi_out = rtmidi.MidiOut(system, name=CLIENT_NAME)
+        if name is None:
+            midi_out.open_virtual_port(CLIENT_NAME)
+        else:
+            midi_out.open_port(midi_out.get_ports().index(name), CLIENT_NAME)
+        watch = JackWatch() if system == rtmidi.API_UNIX_JACK else None
+    return MidiPort(midi_out, name or CLIENT_NAME, watch)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what a MIDI system refuses into one sentence."""
+    try:
+        yield
+    except (rtmidi.RtMidiError, OSError, ValueError) as error:
+        raise MidiPortError(
+            f"The MIDI system refused a port ({error}): is it still running and connected?"
+        ) from None
+
+
+def _explained(name: str, found: list[str], ports: list[str]) -> str:
+    """Say why no port answers to `name` alone, and what to write instead."""
+    if found:
+        return f"Several MIDI ports have {name!r} in their names: {', '.join(found)}; write more."
+    if ports:
+        return f"No MIDI port has {name!r} in its name; there are: {', '.join(ports)}."
+    return f"No MIDI port has {name!r} in its name, as there are none: try --midi-out virtual."

@@ -7,6 +7,7 @@ the thread that opens and closes the stream.
 """
 
 import functools
+import threading
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from realtime.devices import (
     InputDevice,
+    abandon_portaudio,
     find_input,
     input_devices,
     n_channels_for,
@@ -42,7 +44,9 @@ from realtime.source import (
 
 _PA_CONTINUE: Final = 0
 _SILENCE_S: Final = 1.0
-"""A stream that has called back for this long no more has stopped, whatever it says."""
+"""A stream that has not called back for so long has stopped, whatever it says."""
+_CLOSE_S: Final = 2.0
+"""Closing takes milliseconds, or the ten minutes PortAudio waits for a JACK server that died."""
 
 _USER_DATA_DTYPE: Final = np.dtype(
     [
@@ -225,8 +229,15 @@ class AudioInput:
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._stream.close(ignore_errors=True)
+        closer = threading.Thread(target=self._close, name="capture closer", daemon=True)
+        closer.start()
+        closer.join(_CLOSE_S)
+        if closer.is_alive():
+            abandon_portaudio()
         end(self._feed)
+
+    def _close(self) -> None:
+        self._stream.close(ignore_errors=True)
 
     def check(self) -> None:
         """Raise if the stream stopped although nobody asked it to.
@@ -236,9 +247,10 @@ class AudioInput:
         DeviceGoneError
             The device was unplugged, or its audio server ended.
         """
-        silence_ns = monotonic_ns() - self.counters[BEAT_NS]
-        has_stopped = has_ended(self.counters) or silence_ns > _SILENCE_S * NS_PER_S
-        if has_stopped and not self._is_stopped:
+        if self._is_stopped:
+            return
+        is_silent = monotonic_ns() - self.counters[BEAT_NS] > _SILENCE_S * NS_PER_S
+        if is_silent or has_ended(self.counters) or not self._stream.active:
             raise DeviceGoneError(
                 f"The input {self.name!r} has stopped: reconnect it, or restart its audio server."
             )

@@ -3,13 +3,22 @@
 Runs at start, and again when a device is gone; never while a stream is open.
 """
 
+import atexit
+import threading
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from realtime.errors import DeviceFormatError, DeviceNotFoundError, PortAudioMissingError
+from realtime.errors import (
+    DeviceFormatError,
+    DeviceGoneError,
+    DeviceNotFoundError,
+    PortAudioMissingError,
+)
 from realtime.source import MAX_CHANNELS
 
 _COMMON_RATES_HZ: Final = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 32_000, 16_000, 8_000)
+
+_is_abandoned: Final = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,20 @@ def refresh_devices() -> None:
     ------
     PortAudioMissingError
         There is no PortAudio library.
+    DeviceGoneError
+        A stream could not be closed; this process will not see new devices any more.
     """
     sounddevice = portaudio()
+    if _is_abandoned.is_set():
+        raise DeviceGoneError("The audio server died under PortAudio: start the program again.")
     sounddevice._terminate()
     sounddevice._initialize()
+
+
+def abandon_portaudio() -> None:
+    """Leave PortAudio as it is, as closing it would block: not even at exit is it waited for."""
+    _is_abandoned.set()
+    atexit.unregister(portaudio()._exit_handler)
 
 
 def find_input(wanted: str | int) -> InputDevice:

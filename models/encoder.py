@@ -138,8 +138,10 @@ def check_windows(windows: NDArray[np.float32], spec: EncoderSpec) -> None:
     Raises
     ------
     ValueError
-        Not [shape=(n ≥ 1, window_frames)], or values that are not finite.
+        Not [shape=(n ≥ 1, window_frames), float32], or values that are not finite.
     """
+    if windows.dtype != np.float32:
+        raise ValueError(f"windows has dtype {windows.dtype}, needs float32")
     if windows.ndim != 2 or len(windows) < 1 or windows.shape[1] != spec.window_frames:
         raise ValueError(
             f"windows has shape {windows.shape}, needs (1 or more, {spec.window_frames})"

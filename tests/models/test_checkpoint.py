@@ -1,0 +1,238 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.checkpoint import check_tensors, read_checkpoint
+from models.errors import EncoderError, WeightsError
+from models.standin import write_stand_in
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a tiny model of the test's own."""
+    write_stand_in(tmp_path / "model", is_tiny=True)
+    return tmp_path / "model"
+
+
+def rewrite(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Change a JSON file in place."""
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def as_pickle(folder: Path) -> dict[str, torch.Tensor]:
+    """Turn a folder's weights into the hub's pickle, and give them."""
+    tensors: dict[str, torch.Tensor] = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    return tensors
+
+
+def test_rate_and_normalisation_are_the_preprocessors(folder: Path) -> None:
+    """Read, not assumed."""
+    checkpoint = read_checkpoint(folder)
+    assert (checkpoint.rate_hz, checkpoint.is_normalising) == (24_000, True)
+    rewrite(folder / "config.json", lambda values: values.pop("sample_rate"))
+    rewrite(
+        folder / "preprocessor_config.json",
+        lambda values: values.update(sampling_rate=16_000, do_normalize=False),
+    )
+    checkpoint = read_checkpoint(folder)
+    assert (checkpoint.rate_hz, checkpoint.is_normalising) == (16_000, False)
+
+
+def test_old_and_new_names_and_both_formats_are_the_same_checkpoint(folder: Path) -> None:
+    """The revision is of the content: weight_g or parametrizations, safetensors or pickle."""
+    revision = read_checkpoint(folder).revision({})
+    tensors = as_pickle(folder)
+    assert read_checkpoint(folder).revision({}) == revision
+    renamed = read_checkpoint(folder).tensors
+    assert renamed.keys() != tensors.keys()
+    save_file(renamed, folder / "model.safetensors")
+    assert read_checkpoint(folder).revision({}) == revision
+
+
+def test_safetensors_are_preferred(folder: Path) -> None:
+    """A pickle beside them is not even opened."""
+    (folder / "pytorch_model.bin").write_bytes(b"no pickle")
+    read_checkpoint(folder)
+
+
+def test_the_revision_tells_weights_and_settings_apart(folder: Path) -> None:
+    """One value changed is another model."""
+    checkpoint = read_checkpoint(folder)
+    revision = checkpoint.revision({"eps": 1e-5})
+    assert revision.startswith("stand-in-")
+    assert checkpoint.revision({"eps": 1e-6}) != revision
+    checkpoint.tensors["encoder.layer_norm.bias"][0] += 1e-3
+    assert checkpoint.revision({"eps": 1e-5}) != revision
+
+
+def test_half_precision_is_read_as_float32(folder: Path) -> None:
+    """Whatever the file holds, the model computes in float32."""
+    path = folder / "model.safetensors"
+    save_file({key: tensor.half() for key, tensor in load_file(path).items()}, path)
+    assert {tensor.dtype for tensor in read_checkpoint(folder).tensors.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    """So is what to do."""
+    (folder / name).unlink()
+    with pytest.raises(WeightsError, match=f"has no {name}.*: copy the whole model there"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_configuration_that_is_no_json_object_is_refused(
+    folder: Path, name: str, text: str
+) -> None:
+    """Truncated or of another kind."""
+    (folder / name).write_text(text)
+    with pytest.raises(WeightsError, match=f"{name} is not (a )?JSON"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("key", ["sampling_rate", "do_normalize"])
+def test_a_preprocessor_without_what_is_needed_is_refused(folder: Path, key: str) -> None:
+    """Nothing is made up."""
+    rewrite(folder / "preprocessor_config.json", lambda values: values.pop(key))
+    with pytest.raises(WeightsError, match=f"has no {key}"):
+        read_checkpoint(folder)
+
+
+def test_two_rates_are_refused(folder: Path) -> None:
+    """Model and preprocessor must mean the same audio."""
+    rewrite(folder / "preprocessor_config.json", lambda values: values.update(sampling_rate=16_000))
+    with pytest.raises(WeightsError, match="24000 Hz by its config and at 16000 Hz"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 5, 1000])
+def test_truncated_weights_are_refused(folder: Path, n_bytes: int) -> None:
+    """In either format."""
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:n_bytes])
+    with pytest.raises(WeightsError, match=r"model\.safetensors is damaged: fetch"):
+        read_checkpoint(folder)
+    path.write_bytes(content)
+    as_pickle(folder)
+    path = folder / "pytorch_model.bin"
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(WeightsError, match=r"pytorch_model\.bin is"):
+        read_checkpoint(folder)
+
+
+class Malice:
+    """What a pickle can do to whoever opens it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_a_pickle_that_wants_to_run_code_is_refused(
+    folder: Path, tmp_path: Path, is_plain: bool
+) -> None:
+    """And the code has not run."""
+    (folder / "model.safetensors").unlink()
+    path = folder / "pytorch_model.bin"
+    malice = {"encoder.layer_norm.bias": Malice(tmp_path / "touched")}
+    if is_plain:
+        path.write_bytes(pickle.dumps(malice))
+    else:
+        torch.save(malice, path)
+    with pytest.raises(WeightsError, match="wants to run code, which is refused"):
+        read_checkpoint(folder)
+    assert not (tmp_path / "touched").exists()
+
+
+def test_a_pickle_of_something_else_is_refused(folder: Path) -> None:
+    """Tensors by name, or nothing."""
+    (folder / "model.safetensors").unlink()
+    torch.save([torch.zeros(1)], folder / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match="does not hold tensors by name"):
+        read_checkpoint(folder)
+
+
+def test_a_name_that_is_no_hub_id_is_refused() -> None:
+    """Before anything is fetched."""
+    with pytest.raises(EncoderError, match="is no hub id: give one as owner/name"):
+        read_checkpoint("not valid/at all!")
+
+
+@pytest.mark.parametrize("environment", [{"HF_HUB_OFFLINE": "1"}, {}])
+def test_weights_neither_cached_nor_reachable_name_the_command_and_the_switch(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Offline by choice, and with a hub that does not answer."""
+    script = (
+        "from models.checkpoint import read_checkpoint\n"
+        "from models.errors import WeightsMissingError\n"
+        "try:\n"
+        "    read_checkpoint('m-a-p/MERT-v1-95M')\n"
+        "except WeightsMissingError as error:\n"
+        "    print(error)\n"
+    )
+    nowhere = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **nowhere, **environment},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert "`hf download m-a-p/MERT-v1-95M`" in ran.stdout
+    assert "`--encoder spectral`" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_a_cached_model_is_read_without_a_network(folder: Path, tmp_path: Path) -> None:
+    """The hub's cache, as its client lays it out, is enough."""
+    repository = tmp_path / "hub" / "models--someone--model"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    (repository / "snapshots").mkdir()
+    as_pickle(folder)
+    folder.rename(repository / "snapshots" / "abc")
+    script = (
+        "from models.checkpoint import read_checkpoint\n"
+        "print(read_checkpoint('someone/model').rate_hz)\n"
+    )
+    nowhere = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert ran.stdout == "24000\n"
+
+
+def test_tensors_are_held_against_their_shapes() -> None:
+    """Missing, unknown, of another shape, not finite: the first by name, and how many more."""
+    shapes = {"a": (2,), "b": (3,)}
+    check_tensors("m", {"a": torch.zeros(2), "b": torch.zeros(3)}, shapes)
+    with pytest.raises(WeightsError, match=r"m is not the model .*, b is missing: fetch"):
+        check_tensors("m", {"a": torch.zeros(2)}, shapes)
+    with pytest.raises(WeightsError, match=r"a is \(5,\) instead of \(2,\)"):
+        check_tensors("m", {"a": torch.zeros(5), "b": torch.zeros(3)}, shapes)
+    with pytest.raises(WeightsError, match="a holds NaN or infinity"):
+        check_tensors("m", {"a": torch.full((2,), torch.nan), "b": torch.zeros(3)}, shapes)
+    with pytest.raises(WeightsError, match=r"b is missing \(and 1 more\)"):
+        check_tensors("m", {"a": torch.zeros(2), "c": torch.zeros(3)}, shapes)

@@ -1,0 +1,362 @@
+"""Navigation: from state to state of a memory, by continuity, by likeness and by request.
+
+`Navigator` belongs to one thread; the oracle and the attributes may grow on another. One step is
+one compiled call over a bounded number of candidates, and its trace tells what was considered and
+why it was decided. It knows no note, device or clock, and never waits.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle import _near
+from oracle._masks import MET, NEAREST
+from oracle._navigation import N_CANDIDATES, N_DRAWS, Choice, Rules, Scene, Scratch, choose
+from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
+from oracle.attribute_table import AttributeTable
+from oracle.audio_oracle import AudioOracle, FactorOracle
+from oracle.metrics import EventMetric
+from oracle.request import Criterion, Request, criteria_of, terms_of
+
+EVERYWHERE = ((1, np.iinfo(np.int64).max),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavigatorConfig:
+    """How to navigate.
+
+    Parameters
+    ----------
+    continuity
+        Probability 0…1 of going on to the next state where nothing is asked; the rest is jumps.
+    min_context
+        States of common past, 0…32, that a jump needs (the lrs of the place jumped to).
+    taboo_steps
+        A state is not chosen again for this many steps, unless only that meets a hard request.
+    regions
+        First and last state of each part of the memory that may be played, 1 the first.
+    transpositions
+        Semitones by which a passage may be moved to meet a request; none means as learned.
+    min_quality
+        Share 0…1 of the request, by weight, that a choice must meet; below it the step is silent.
+    is_audible
+        States without notes are never chosen.
+    is_probabilistic
+        Choose by chance, else the likeliest.
+
+    Raises
+    ------
+    ValueError
+        A value is out of its range.
+    """
+
+    continuity: float = 0.8
+    min_context: int = 1
+    taboo_steps: int = 8
+    regions: tuple[tuple[int, int], ...] = EVERYWHERE
+    transpositions: tuple[int, ...] = ()
+    min_quality: float = 0.0
+    is_audible: bool = False
+    is_probabilistic: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no step could follow."""
+        for name, value in (("continuity", self.continuity), ("min_quality", self.min_quality)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must be 0…1, got {value}")
+        if not 0 <= self.min_context <= CONTEXT_MAX:
+            raise ValueError(f"min_context must be 0…{CONTEXT_MAX}, got {self.min_context}")
+        if self.taboo_steps < 0:
+            raise ValueError(f"taboo_steps must be ≥ 0, got {self.taboo_steps}")
+        for first, last in self.regions:
+            if not 1 <= first <= last:
+                raise ValueError(f"a region needs 1 ≤ first ≤ last, got {(first, last)}")
+        if not self.regions or sorted(self.regions) != list(self.regions):
+            raise ValueError(f"regions must be one or more in ascending order, got {self.regions}")
+        if any(a[1] >= b[0] for a, b in zip(self.regions, self.regions[1:], strict=False)):
+            raise ValueError(f"regions must not overlap, got {self.regions}")
+        if any(abs(semitones) > 48 for semitones in self.transpositions):
+            raise ValueError(f"transpositions must be −48…48, got {self.transpositions}")
+
+
+class Origin(Enum):
+    """What led to a candidate."""
+
+    CONTINUATION = _near.CONTINUATION
+    TRANSITION = _near.TRANSITION
+    SUFFIX_LINK = _near.SUFFIX_LINK
+    REVERSE_LINK = _near.REVERSE_LINK
+    CLUSTER = _near.CLUSTER
+    LOOK_UP = _near.LOOK_UP
+
+
+class Relaxation(NamedTuple):
+    """Something that was asked and not met: the attribute or "taboo", and what was done."""
+
+    what: str
+    how: str  # "nearest" or "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """One step: what was considered, what was chosen and why.
+
+    Parameters
+    ----------
+    state
+        The state chosen, None for silence.
+    transposition_semitones
+        By how much what it plays is to be moved.
+    why
+        What led to it; None for silence.
+    quality
+        Share of the request, by weight, that it meets as asked, 0…1; 1 where nothing was asked.
+    relaxed
+        What was not met as asked.
+    criteria
+        The request, in the order it was applied; one row of `masks` each.
+    candidates
+        [shape=(n,), CANDIDATE_DTYPE] the states considered: the value of their `Origin`, the
+        length of their past in common with the current state (to 32), by how much they are
+        transposed, whether they were chosen a short while ago, and their probability (sum 1).
+    masks
+        [shape=(n_criteria, n), float64] what each criterion made of each candidate, 0…1.
+    """
+
+    state: int | None
+    transposition_semitones: int
+    why: Origin | None
+    quality: float
+    relaxed: tuple[Relaxation, ...]
+    criteria: tuple[Criterion, ...]
+    candidates: NDArray[np.void]
+    masks: NDArray[np.float64]
+
+
+class Navigator:
+    """A position in a memory that moves step by step; one thread.
+
+    Parameters
+    ----------
+    oracle
+        What follows what, and what is like what.
+    attributes
+        What each state is like; may hold fewer states than the oracle, never others.
+    config
+        How to navigate.
+    seed
+        Of the private generator: same memory, seed and requests, same path.
+
+    Raises
+    ------
+    ValueError
+        The config wants audible states and there is no attribute `n_notes`.
+    """
+
+    def __init__(
+        self,
+        oracle: AudioOracle | FactorOracle,
+        attributes: AttributeTable,
+        config: NavigatorConfig = NavigatorConfig(),
+        *,
+        seed: int = 0,
+    ) -> None:
+        names = [attribute.name for attribute in attributes.attributes]
+        if config.is_audible and "n_notes" not in names:
+            raise ValueError("is_audible needs an attribute n_notes, the table has none")
+        self.config = config
+        self.state = 0  # the root: nowhere yet
+        self.transposition_semitones = 0
+        self._oracle = oracle
+        self._table = attributes
+        metric = getattr(oracle, "metric", None)
+        self._token_distance = (
+            metric.token_distance if isinstance(metric, EventMetric) else np.empty((0, 0))
+        )
+        self._rules = Rules(
+            continuity=config.continuity,
+            min_context=config.min_context,
+            taboo_steps=config.taboo_steps,
+            is_probabilistic=config.is_probabilistic,
+            cluster_column=names.index("cluster") if "cluster" in names else -1,
+            regions=np.array(config.regions, np.int64),
+            transpositions=np.array(sorted(config.transpositions, key=abs), np.int64),
+        )
+        self._held = (
+            (Criterion(attribute="n_notes", type=">", value=0, is_held=True),)
+            if config.is_audible
+            else ()
+        )
+        self._rng = np.random.default_rng(seed)
+        self._draws = np.zeros(N_DRAWS)
+        self._step = 0
+        self._last_visit = np.zeros(64, np.int64)
+        self._scratch = _new_scratch(0)
+
+    def step(self, request: Request = None, upcoming: Sequence[Request] = ()) -> Trace:
+        """Move to a state that follows the current one and answers the request.
+
+        Parameters
+        ----------
+        request
+            What it is asked to be like; see `oracle.request`. None asks nothing.
+        upcoming
+            What the states after it will be asked; places that lead there are favoured.
+
+        Raises
+        ------
+        ValueError
+            A request names what is unknown or out of range; nothing moves.
+        """
+        attributes = self._table.attributes
+        criteria = (*self._held, *criteria_of(request, attributes))
+        ahead = [[c for c in criteria_of(r, attributes) if c.is_hard] for r in upcoming]
+        scene = self._scene(
+            terms_of(criteria, attributes),
+            sum(c.is_held for c in criteria),
+            sum(c.is_hard for c in criteria),
+            terms_of([c for label in ahead for c in label], attributes),
+            np.cumsum([len(label) for label in ahead], dtype=np.int64),
+        )
+        if len(self._scratch.outcomes) != len(criteria):
+            self._scratch = _new_scratch(len(criteria))
+        self._step = scene.step
+        trace = self._trace(choose(scene, self._scratch), criteria)
+        if trace.state is not None:
+            self.state = trace.state
+            self.transposition_semitones = trace.transposition_semitones
+            self._last_visit[trace.state] = self._step
+        return trace
+
+    def place(self, state: int) -> None:
+        """Go to a state, as if it had just been played; 0 is nowhere.
+
+        Raises
+        ------
+        ValueError
+            There is no such state.
+        """
+        if not 0 <= state < self._n_states():
+            raise ValueError(f"state must be 0…{self._n_states() - 1}, got {state}")
+        self.state = state
+
+    def generate(self, n_steps: int) -> list[Trace]:
+        """Navigate freely, n steps."""
+        return [self.step() for _ in range(n_steps)]
+
+    def generate_with_request(self, request: Request, n_steps: int = 1) -> list[Trace]:
+        """Navigate n steps, asking the same of each."""
+        return [self.step(request) for _ in range(n_steps)]
+
+    def generate_with_labels(self, labels: Iterable[Request], n_ahead: int = 0) -> list[Trace]:
+        """Navigate along a sequence of requests, one step each.
+
+        Parameters
+        ----------
+        labels
+            What each step is asked in turn.
+        n_ahead
+            How many labels to come count when a place is chosen: 0 is label-guided, more is
+            scenario-guided (Nika, Chemillier and Assayag 2017).
+        """
+        scenario = list(labels)
+        return [
+            self.step(label, list(islice(scenario, i + 1, i + 1 + n_ahead)))
+            for i, label in enumerate(scenario)
+        ]
+
+    def _n_states(self) -> int:
+        return min(self._table.n_states, self._oracle.n_states)
+
+    def _scene(
+        self,
+        terms: NDArray[np.void],
+        n_held: int,
+        n_hard: int,
+        upcoming: NDArray[np.void],
+        label_end: NDArray[np.int64],
+    ) -> Scene:
+        """Read the memory once, and draw once."""
+        table, oracle = self._table.arrays(), self._oracle.arrays()
+        n_states = min(table.n_states, oracle.n_states)
+        if n_states > len(self._last_visit):
+            grown = np.zeros(2 * n_states, np.int64)
+            grown[: len(self._last_visit)] = self._last_visit
+            self._last_visit = grown
+        if self.config.is_probabilistic:
+            self._rng.random(out=self._draws)
+        return Scene(
+            n_states=n_states,
+            oracle=oracle,
+            table=table,
+            token_distance=self._token_distance,
+            rules=self._rules,
+            terms=terms,
+            n_held=n_held,
+            n_hard=n_hard,
+            upcoming=upcoming,
+            label_end=label_end,
+            state=self.state,
+            transposition=self.transposition_semitones,
+            step=self._step + 1,
+            last_visit=self._last_visit,
+            draws=self._draws,
+        )
+
+    def _trace(self, choice: Choice, criteria: tuple[Criterion, ...]) -> Trace:
+        """Copy out what the step considered and judge what it chose."""
+        n, chosen = choice.n_candidates, choice.chosen
+        candidates = self._scratch.rows[:n].copy()
+        masks = self._scratch.masks[:, :n].copy()
+        if chosen < 0:
+            relaxed = [Relaxation(c.attribute, "dropped") for c in criteria if c.is_hard]
+            quality = 0.0
+        else:
+            outcomes = self._scratch.outcomes.tolist()
+            relaxed = [
+                Relaxation(criterion.attribute, "nearest" if outcome == NEAREST else "dropped")
+                for criterion, outcome in zip(criteria, outcomes, strict=True)
+                if outcome != MET
+            ]
+            quality = _quality(criteria, outcomes, masks[:, chosen].tolist())
+        if choice.is_taboo_relaxed:
+            relaxed.append(Relaxation("taboo", "dropped"))
+        is_silent = chosen < 0 or quality < self.config.min_quality
+        place = None if is_silent else candidates[chosen]
+        return Trace(
+            state=None if place is None else int(place["state"]),
+            transposition_semitones=0 if place is None else int(place["transposition"]),
+            why=None if place is None else Origin(int(place["origin"])),
+            quality=quality,
+            relaxed=tuple(relaxed),
+            criteria=criteria,
+            candidates=candidates,
+            masks=masks,
+        )
+
+
+def _quality(criteria: tuple[Criterion, ...], outcomes: list[int], masks: list[float]) -> float:
+    """Return the share of the request, by weight, that a choice meets as asked."""
+    asked = sum(c.weight for c in criteria if not c.is_held)
+    if asked == 0:
+        return 1.0
+    met = sum(
+        c.weight * mask
+        for c, outcome, mask in zip(criteria, outcomes, masks, strict=True)
+        if outcome == MET and not c.is_held
+    )
+    return met / asked
+
+
+def _new_scratch(n_criteria: int) -> Scratch:
+    """Make room for the candidates of a step."""
+    return Scratch(
+        rows=np.zeros(N_CANDIDATES, CANDIDATE_DTYPE),
+        masks=np.zeros((n_criteria, N_CANDIDATES)),
+        outcomes=np.zeros(n_criteria, np.int64),
+    )

@@ -112,17 +112,17 @@ class AttributeTable:
         table = self._published
         state, end = table.n_states, table.n_states + len(new)
         if end > len(table.values):
-            table = table._replace(values=_doubled(table.values, end))
+            table = table._replace(values=doubled(table.values, end))
         table.values[state:end] = new
         while True:
             state, self._n_pooled = _index(table, state, end, self._n_pooled)
             if state == end:
                 break
-            table = table._replace(pool=_doubled(table.pool))
+            table = table._replace(pool=doubled(table.pool))
         self._published = table._replace(n_states=end)
 
 
-def _doubled(values: NDArray[T], at_least: int = 0) -> NDArray[T]:
+def doubled(values: NDArray[T], at_least: int = 0) -> NDArray[T]:
     """Copy an array into one at least twice as long."""
     size = max(at_least, 2 * len(values))
     grown = np.zeros((size, *values.shape[1:]), values.dtype)

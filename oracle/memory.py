@@ -1,0 +1,328 @@
+"""A memory: the events of what was played, the oracle that joins them, and how they were heard.
+
+One thread learns; any other may look at states that were there when it looked. State i of the
+oracle is event i − 1. It knows no audio, device or loop.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.attribute_table import AttributeTable
+from oracle.attributes import attribute_rows
+from oracle.audio_oracle import AudioOracle
+from oracle.errors import BrokenLinksError
+from oracle.event import EVENT_DIMS, Event, Note, event_metric, token_distances
+from oracle.event_rows import EventRows
+from oracle.memory_file import MemoryFileError, damaged, read_memory_file, write_memory_file
+from oracle.metrics import EventMetric
+
+_TENSORS = {
+    "centroids": (np.float32, 2),
+    "frames": (np.float32, 2),
+    "suffix_links": (np.int32, 1),
+    "lrs": (np.int32, 1),
+    "in_degrees": (np.int32, 1),
+    "scale": (np.float64, 1),
+    "weight": (np.float64, 1),
+    "threshold": (np.float64, 1),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """How a memory came to be: what a performance must hear alike, and where it is from.
+
+    Parameters
+    ----------
+    encoder
+        JSON of the encoder's spec: what embeddings, centroids and tokens belong to.
+    heard_ms
+        How much of an event had been heard when it was keyed.
+    hop_ms
+        Time from window to window, 0 where every event has a window of its own.
+    created
+        Date and time, ISO 8601; given, so that the same content is the same file.
+    program_version
+        Of the program that learned it.
+    sources
+        What it was learned from; an event's `source` is a place in this list.
+
+    Raises
+    ------
+    ValueError
+        The encoder is not JSON, or a time is negative.
+    """
+
+    encoder: str
+    heard_ms: float
+    hop_ms: float = 0.0
+    created: str = ""
+    program_version: str = ""
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no training could have said."""
+        json.loads(self.encoder)
+        for name, value in (("heard_ms", self.heard_ms), ("hop_ms", self.hop_ms)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be finite and ≥ 0, got {value}")
+
+
+class Memory:
+    """Events, the oracle over them, their attributes and their codebook; grows by `learn`.
+
+    Parameters
+    ----------
+    centroids
+        [shape=(k, dim), float32] the codebook.
+    metric
+        Distance of two events; see `oracle.event.event_metric`.
+    threshold
+        Distance strictly below which events repeat each other.
+    provenance
+        How it came to be.
+
+    Attributes
+    ----------
+    oracle : AudioOracle
+        What follows what, and what is like what.
+    attributes : AttributeTable
+        What a request can ask of each state.
+    """
+
+    def __init__(
+        self,
+        *,
+        centroids: NDArray[np.float32],
+        metric: EventMetric,
+        threshold: float,
+        provenance: Provenance,
+    ) -> None:
+        if metric.n_tokens != len(centroids):
+            raise ValueError(f"{metric.n_tokens} tokens for {len(centroids)} centroids, need equal")
+        self.centroids = np.array(centroids, np.float32)
+        self.centroids.flags.writeable = False
+        self.provenance = provenance
+        self.oracle = AudioOracle(len(EVENT_DIMS), threshold, metric)
+        self.attributes = AttributeTable()
+        self._rows = EventRows()
+
+    @classmethod
+    def from_events(
+        cls,
+        events: Sequence[Event],
+        *,
+        centroids: NDArray[np.float32],
+        threshold: float,
+        provenance: Provenance,
+    ) -> Self:
+        """Learn events by the metric that they themselves give.
+
+        Raises
+        ------
+        ValueError
+            A token has no centroid or a source no name.
+        """
+        memory = cls(
+            centroids=centroids,
+            metric=event_metric(_frames(events), centroids),
+            threshold=threshold,
+            provenance=provenance,
+        )
+        memory.extend(events)
+        return memory
+
+    @property
+    def n_events(self) -> int:
+        """Number of events learned; states are 1 … n_events."""
+        return self.attributes.n_states - 1
+
+    @property
+    def codebook_sha256(self) -> str:
+        """Hash that tells codebooks apart, hexadecimal."""
+        return hashlib.sha256(self.centroids.tobytes()).hexdigest()
+
+    def add_source(self, name: str) -> int:
+        """Name one more source, as for what is learned while playing, and return its place."""
+        sources = (*self.provenance.sources, name)
+        self.provenance = replace(self.provenance, sources=sources)
+        return len(sources) - 1
+
+    def learn(self, event: Event) -> int:
+        """Add one event and return its state.
+
+        Raises
+        ------
+        ValueError
+            Its token has no centroid or its source no name; nothing is added.
+        """
+        self.extend((event,))
+        return self.n_events
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Add events in order, as `learn` would one by one.
+
+        Raises
+        ------
+        ValueError
+            A token has no centroid or a source no name; nothing is added.
+        """
+        new = list(events)
+        n_sources = len(self.provenance.sources)
+        for event in new:
+            if event.source >= n_sources:
+                raise ValueError(f"source must be one of {n_sources} named, got {event.source}")
+        frames = _frames(new)
+        self.oracle.extend(frames)
+        self._rows.extend(new)
+        self._describe(frames)
+
+    def _describe(self, frames: NDArray[np.float32]) -> None:
+        """Add the attributes of the newest events, last of all: readers go by them."""
+        rows = self._rows.events[self.n_events :]
+        self.attributes.extend(
+            attribute_rows(
+                frames,
+                pitch=rows["pitch"],
+                level_db=rows["level_db"],
+                velocity=rows["velocity"],
+                duration_s=rows["duration_s"],
+                n_notes=rows["n_notes"],
+                clusters=self.oracle.clusters[self.n_events + 1 :],
+            )
+        )
+
+    def event(self, state: int) -> Event:
+        """Return the event of a state.
+
+        Raises
+        ------
+        ValueError
+            There is no such state.
+        """
+        return self._rows.event(self._index(state), self._frames[state - 1].copy())
+
+    def notes(self, state: int) -> tuple[Note, ...]:
+        """Return the notes that a state is answered with, none for a sound without pitch.
+
+        Raises
+        ------
+        ValueError
+            There is no such state.
+        """
+        return self._rows.notes(self._index(state))
+
+    def _index(self, state: int) -> int:
+        if not 1 <= state <= self.n_events:
+            raise ValueError(f"state must be 1…{self.n_events}, got {state}")
+        return state - 1
+
+    @property
+    def _frames(self) -> NDArray[np.float32]:
+        table = self.attributes.arrays()
+        return table.values[1 : table.n_states, : len(EVENT_DIMS)]
+
+    def save(self, path: str | Path) -> None:
+        """Write the memory to a file, whole or not at all; the same content is the same bytes.
+
+        Raises
+        ------
+        MemoryFileError
+            It cannot be written there; what was there is untouched.
+        """
+        metric = self.oracle.metric
+        assert isinstance(metric, EventMetric)
+        tensors: dict[str, NDArray[Any]] = {
+            "centroids": self.centroids,
+            "frames": self._frames,
+            "suffix_links": self.oracle.suffix_links,
+            "lrs": self.oracle.lrs,
+            "in_degrees": self.oracle.in_degrees,
+            "scale": metric.scale,
+            "weight": metric.weight,
+            "threshold": np.array([self.oracle.threshold]),
+            **self._rows.columns(),
+        }
+        metadata = asdict(self.provenance) | {"codebook_sha256": self.codebook_sha256}
+        write_memory_file(Path(path), tensors, metadata)
+
+    @classmethod
+    def load(cls, path: str | Path, *, encoder: str | None = None) -> Self:
+        """Read a memory that `save` wrote.
+
+        Parameters
+        ----------
+        encoder
+            JSON of the spec of the encoder that it is going to be used with; None accepts any.
+
+        Raises
+        ------
+        MemoryFileError
+            There is none, it is of another format or encoder, or it was damaged.
+        """
+        path = Path(path)
+        tensors, metadata = read_memory_file(path)
+        try:
+            memory = cls._restored(tensors, metadata)
+        except (BrokenLinksError, ValueError, TypeError, KeyError) as error:
+            raise damaged(path, str(error)) from None
+        learned = memory.provenance.encoder
+        if encoder is not None and json.loads(encoder) != json.loads(learned):
+            raise MemoryFileError(
+                f"{path} was learned with the encoder {learned}, not {encoder}: perform with that "
+                "one, or learn it anew with this one."
+            )
+        return memory
+
+    @classmethod
+    def _restored(cls, tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> Self:
+        """Put a memory together from what a file holds.
+
+        Raises
+        ------
+        BrokenLinksError, ValueError, TypeError, KeyError
+            Something is missing, of another type, or contradicts the rest.
+        """
+        for name, (dtype, n_dims) in _TENSORS.items():
+            if tensors[name].dtype != dtype or tensors[name].ndim != n_dims:
+                raise ValueError(f"no proper {name}")
+        codebook_sha256 = metadata.pop("codebook_sha256")
+        metadata["sources"] = tuple(metadata["sources"])
+        memory = cls(
+            centroids=tensors["centroids"],
+            metric=EventMetric(
+                token_distance=token_distances(tensors["centroids"]),
+                scale=tensors["scale"],
+                weight=tensors["weight"],
+            ),
+            threshold=tensors["threshold"].item(),
+            provenance=Provenance(**metadata),
+        )
+        if memory.codebook_sha256 != codebook_sha256:
+            raise ValueError("the codebook is another")
+        memory.oracle = AudioOracle.from_arrays(
+            tensors["frames"],
+            tensors["suffix_links"],
+            tensors["lrs"],
+            tensors["in_degrees"],
+            memory.oracle.threshold,
+            memory.oracle.metric,
+        )
+        memory._rows = EventRows.from_columns(tensors)
+        if len(memory._rows) != len(tensors["frames"]):
+            raise ValueError(f"{len(memory._rows)} events for {len(tensors['frames'])} frames")
+        memory._describe(tensors["frames"])
+        return memory
+
+
+def _frames(events: Sequence[Event]) -> NDArray[np.float32]:
+    """Stack the frames of events [shape=(n, 15), float32]."""
+    frames = np.array([event.frame for event in events], np.float32)
+    return frames.reshape(-1, len(EVENT_DIMS))

@@ -1,0 +1,161 @@
+"""The memory's file: tensors and JSON in one safetensors file, written whole or not at all.
+
+Runs where the caller is, off the hot path. It knows names, bytes and versions, not what they mean;
+it never unpickles, and never hands out content whose digest does not fit. The same content is the
+same bytes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from oracle.errors import OracleError
+
+FORMAT_VERSION = 1
+METADATA_KEY = "memory"  # one key: safetensors writes several in an order of its own
+
+
+class MemoryFileError(OracleError):
+    """Raised when a memory cannot be read or written; the message says what to do."""
+
+
+def write_memory_file(
+    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> None:
+    """Write a memory file; whoever reads the path finds the old one or the new one whole.
+
+    Parameters
+    ----------
+    metadata
+        What JSON can say; the format's version and the digest are added to it.
+
+    Raises
+    ------
+    MemoryFileError
+        The folder cannot be written to, or the disk is full; what was there is untouched.
+    """
+    described = {**metadata, "format_version": FORMAT_VERSION}
+    described["sha256"] = _digest(tensors, described)
+    content = safetensors.save(
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
+        metadata={METADATA_KEY: json.dumps(described, sort_keys=True)},
+    )
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise MemoryFileError(
+            f"{path} cannot be written ({error.strerror}): choose another place or free some room."
+        ) from None
+
+
+def read_memory_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write_memory_file` wrote and verify its digest.
+
+    Returns
+    -------
+    tensors, metadata
+        As they were given to `write_memory_file`.
+
+    Raises
+    ------
+    MemoryFileError
+        There is no such file, it is none of this format and version, or it was damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise MemoryFileError(
+            f"There is no memory at {path}: learn one with `python -m oracle.train`."
+        ) from None
+    except OSError as error:
+        raise MemoryFileError(
+            f"{path} cannot be read ({error.strerror}): check the path and its permissions."
+        ) from None
+    metadata = _metadata(path, content)
+    version = metadata.get("format_version")
+    if version != FORMAT_VERSION:
+        raise MemoryFileError(
+            f"{path} has memory format {version}, this program reads {FORMAT_VERSION}: "
+            "learn it anew with `python -m oracle.train`."
+        )
+    try:
+        tensors = safetensors.load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError):
+        raise damaged(path) from None
+    claimed = metadata.pop("sha256", None)
+    if claimed != _digest(tensors, metadata):
+        raise damaged(path)
+    del metadata["format_version"]
+    return tensors, metadata
+
+
+def damaged(path: Path, why: str = "its content is not what was written") -> MemoryFileError:
+    """Say that a memory file is damaged."""
+    return MemoryFileError(
+        f"{path} is damaged ({why}): restore it from a copy or learn it anew with "
+        "`python -m oracle.train`."
+    )
+
+
+def _metadata(path: Path, content: bytes) -> dict[str, Any]:
+    """Read the JSON that the file's header carries.
+
+    safetensors' own reader gives no metadata of content in memory; its header is 8 bytes of
+    length and JSON.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > len(content) - 8:
+        raise MemoryFileError(
+            f"{path} is cut short or no memory: restore it from a copy or learn it anew with "
+            "`python -m oracle.train`."
+        )
+    try:
+        header = json.loads(content[8 : 8 + size])
+        metadata = json.loads(header["__metadata__"][METADATA_KEY])
+        if not isinstance(metadata, dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise MemoryFileError(
+            f"{path} is no memory: give one that `python -m oracle.train` wrote."
+        ) from None
+    return metadata
+
+
+def _digest(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all names, types, shapes, bytes and metadata."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(json.dumps([name, tensor.dtype.str, tensor.shape]).encode())
+        digest.update(tensor.data if tensor.size else b"")
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the new name outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

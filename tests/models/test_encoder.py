@@ -93,7 +93,7 @@ def test_what_is_not_a_spec_is_refused(text: str) -> None:
 def test_a_batch_is_held_against_its_spec() -> None:
     """Type, shape and finiteness."""
     with pytest.raises(ValueError, match="windows has dtype int16, needs float32"):
-        check_windows(np.zeros((3, 12_000), np.int16), SPEC)  # type: ignore[arg-type]
+        check_windows(np.zeros((3, 12_000), np.int16), SPEC)
     check_windows(np.zeros((3, 12_000), np.float32), SPEC)
     for shape in ((12_000,), (0, 12_000), (1, 11_999), (1, 1, 12_000)):
         with pytest.raises(ValueError, match="windows has shape"):

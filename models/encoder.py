@@ -98,6 +98,37 @@ class EncoderSpec:
         return cls(**values)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """The ``[encoder]`` table: which encoder learns and recognises, and how it runs.
+
+    Attributes
+    ----------
+    name, layer, pooling, window_s, n_threads
+        As `load_encoder` takes them.
+    hop_ms
+        How long without an event until a window is embedded unasked.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    """
+
+    name: str = DEFAULT_ENCODER
+    layer: int | None = None
+    pooling: str | None = None
+    window_s: float | None = None
+    n_threads: int = 1
+    hop_ms: float = 250.0
+
+    def __post_init__(self) -> None:
+        if self.n_threads < 1:
+            raise ValueError(f"n_threads is {self.n_threads}, needs at least 1")
+        if not 10.0 <= self.hop_ms <= 10_000.0:
+            raise ValueError(f"hop_ms is {self.hop_ms:g}, needs 10 to 10000")
+
+
 class Encoder(Protocol):
     """What embeds windows. One thread at a time."""
 

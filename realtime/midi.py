@@ -68,7 +68,10 @@ class Timer(Protocol):
 
 
 class Scheduler(Protocol):
-    """Time since the stream's start, and calls booked in it: the loop's, or a rehearsal's."""
+    """Time, and calls booked in it: the loop's, or a rehearsal's."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds of the clock that deadlines are in."""
 
     def now_s(self) -> float:
         """Seconds since the stream's start."""
@@ -89,6 +92,10 @@ class LoopScheduler:
     def __init__(self, loop: asyncio.AbstractEventLoop, start_ns: int) -> None:
         self._loop = loop
         self._start_ns = start_ns
+
+    def now_ns(self) -> int:
+        """Nanoseconds of the monotonic clock."""
+        return monotonic_ns()
 
     def now_s(self) -> float:
         """Seconds since the stream's start."""

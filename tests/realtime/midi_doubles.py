@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 
 from realtime.midi import Message, MidiError
+from realtime.monotonic import NS_PER_S
 
 
 class HandTimer:
@@ -27,6 +28,10 @@ class HandScheduler:
         self._now_s = 0.0
         self._order = itertools.count()
         self._booked: list[tuple[float, int, HandTimer]] = []
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the start."""
+        return round(self._now_s * NS_PER_S)
 
     def now_s(self) -> float:
         """Seconds since the start."""

@@ -8,6 +8,7 @@ GIL, and never changes the codebook.
 
 import hashlib
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -17,6 +18,31 @@ DEFAULT_N_TOKENS = 2048
 EVENTS_PER_TOKEN = 8
 """A token that hardly ever comes back says nothing: fewer events make fewer tokens."""
 MAX_ITERATIONS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodebookConfig:
+    """The ``[codebook]`` table: how many gestures to tell apart.
+
+    Attributes
+    ----------
+    n_tokens, seed
+        As `train_codebook` takes them.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    """
+
+    n_tokens: int = DEFAULT_N_TOKENS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_tokens < 1:
+            raise ValueError(f"n_tokens is {self.n_tokens}, needs at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, needs 0 or more")
 
 
 class Codebook:

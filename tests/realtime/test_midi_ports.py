@@ -220,8 +220,11 @@ def test_a_machine_without_midi_is_found_out_in_silence(
 
 
 @contextmanager
-def jack_server(name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a JACK server and end it by SIGTERM, which alone frees its place among eight."""
+def reliable_server(name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a JACK server that waits for its clients, so that a busy machine loses no message.
+
+    It is ended by SIGTERM, which alone frees its place among the eight that JACK has.
+    """
     command = ["jackd", "--no-realtime", "--sync", "--name", name]
     command += ["-d", "dummy", "-r", "48000", "-p", "128"]
     wait = ["jack_wait", "--wait", "--timeout", "10", "--server", name]
@@ -242,10 +245,10 @@ def mortal_server(
         pytest.skip("needs jackd and jack_wait (apt install jackd2)")
     name = f"musichal-midi-{os.getpid()}"
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
-    with jack_server(name) as process:
+    with reliable_server(name) as process:
         yield process
     if process.returncode == -signal.SIGKILL:
-        with jack_server(name):  # takes over the place that the killed one still holds
+        with reliable_server(name):  # takes over the place that the killed one still holds
             pass
 
 

@@ -191,9 +191,10 @@ class NotePlayer:
 
     def all_notes_off(self) -> None:
         """End what sounds note by note, then say so with controller 123, for what was not ours."""
+        now_s = self._now_s()
         for pitch in self.sounding_pitches:
-            self._end(pitch)
-        self._send((CONTROL_CHANGE | self._channel, ALL_NOTES_OFF, 0), self._now_s())
+            self._end(pitch, now_s)
+        self._send((CONTROL_CHANGE | self._channel, ALL_NOTES_OFF, 0), now_s)
 
     def close(self) -> None:
         """End what sounds and close every sink, also those that have died; twice is once.
@@ -213,18 +214,21 @@ class NotePlayer:
 
     def _begin(self, note: Note, now_s: float) -> None:
         if note.pitch in self._sounding:
-            self._end(note.pitch)
+            self._end(note.pitch, now_s)
         elif len(self._sounding) == self._max_polyphony:
-            self._end(next(iter(self._sounding)))
+            self._end(next(iter(self._sounding)), now_s)
         self._sounding[note.pitch] = self._scheduler.call_at(
-            now_s + note.duration_s, self._end, note.pitch
+            now_s + note.duration_s, self._end_due, note.pitch
         )
         self._send((NOTE_ON | self._channel, note.pitch, note.velocity), now_s)
         self.n_notes += 1
 
-    def _end(self, pitch: int) -> None:
+    def _end_due(self, pitch: int) -> None:
+        self._end(pitch, self._now_s())
+
+    def _end(self, pitch: int, now_s: float) -> None:
         self._sounding.pop(pitch).cancel()
-        self._send((NOTE_OFF | self._channel, pitch, 0), self._now_s())
+        self._send((NOTE_OFF | self._channel, pitch, 0), now_s)
 
     def _send(self, message: Message, at_s: float) -> None:
         for sink in tuple(self._living):

@@ -22,10 +22,11 @@ class HandTimer:
 
 
 class HandScheduler:
-    """A scheduler whose time passes only when `advance` is called."""
+    """A scheduler whose time passes when `advance` is called, and by `tick_s` when it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tick_s: float = 0.0) -> None:
         self._now_s = 0.0
+        self._tick_s = tick_s
         self._order = itertools.count()
         self._booked: list[tuple[float, int, HandTimer]] = []
 
@@ -35,6 +36,7 @@ class HandScheduler:
 
     def now_s(self) -> float:
         """Seconds since the start."""
+        self._now_s += self._tick_s
         return self._now_s
 
     def call_at(self, when_s: float, callback: Callable[..., object], *args: object) -> HandTimer:
@@ -51,7 +53,7 @@ class HandScheduler:
             self._now_s = max(self._now_s, when_s)
             if not timer.is_cancelled:
                 timer.callback(*timer.args)
-        self._now_s = end_s
+        self._now_s = max(self._now_s, end_s)
 
     @property
     def n_booked(self) -> int:

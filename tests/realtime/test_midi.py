@@ -23,8 +23,8 @@ SILENCE = (CONTROL, 123, 0)
 class Stage:
     """A player with two sinks and time in one's hand."""
 
-    def __init__(self, config: MidiConfig | None = None) -> None:
-        self.scheduler = HandScheduler()
+    def __init__(self, config: MidiConfig | None = None, *, tick_s: float = 0.0) -> None:
+        self.scheduler = HandScheduler(tick_s=tick_s)
         self.port = MemorySink("port")
         self.file = MemorySink("file")
         self.player = NotePlayer([self.port, self.file], self.scheduler, config)
@@ -228,7 +228,7 @@ def test_whatever_happens_every_note_ends_and_time_goes_on(
     story: list[tuple[str, Any]], max_polyphony: int
 ) -> None:
     """Per sink: on and off alternate for each pitch, few enough sound at once, time never falls."""
-    stage = Stage(MidiConfig(max_polyphony=max_polyphony))
+    stage = Stage(MidiConfig(max_polyphony=max_polyphony), tick_s=1e-5)
     for deed, value in story:
         if deed == "play":
             stage.player.play(value)

@@ -125,8 +125,9 @@ class MertEncoder:
             raise ValueError(f"n_threads is {n_threads}, needs at least 1")
         checkpoint = read_checkpoint(HUB_ID if name == MERT else name)
         config = _hubert_config(checkpoint)
-        window_frames = round((window_s or DEFAULT_WINDOW_S) * checkpoint.rate_hz)
-        pooling = pooling or DEFAULT_POOLING
+        window_s = DEFAULT_WINDOW_S if window_s is None else window_s
+        window_frames = round(window_s * checkpoint.rate_hz)
+        pooling = DEFAULT_POOLING if pooling is None else pooling
         layer = _layer(layer, config.num_hidden_layers)
         n_pooled = _n_pooled(pooling, checkpoint.rate_hz, window_frames, config)
         settings = {key: getattr(config, key) for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)}

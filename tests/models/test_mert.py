@@ -235,6 +235,8 @@ def test_settings_out_of_range_are_named(tiny: Path) -> None:
         MertEncoder.load(tiny, pooling="newest-0ms")
     with pytest.raises(ValueError, match="399 frames, which is less than one step needs"):
         MertEncoder.load(tiny, window_s=399 / 24_000)
+    with pytest.raises(ValueError, match="0 frames, which is less than one step needs"):
+        MertEncoder.load(tiny, window_s=0.0)
     with pytest.raises(ValueError, match="n_threads is 0, needs at least 1"):
         MertEncoder.load(tiny, n_threads=0)
     with pytest.raises(ValueError, match="windows has shape"):

@@ -1,9 +1,12 @@
+import hashlib
 import json
 import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -222,6 +225,67 @@ def test_a_cached_model_is_read_without_a_network(folder: Path, tmp_path: Path) 
         text=True,
     )
     assert ran.stdout == "24000\n"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Serves one folder the way the hub serves a model."""
+
+    folder: Path
+
+    def do_HEAD(self) -> None:
+        """Tell what a file is, or that there is none."""
+        self.answer()
+
+    def do_GET(self) -> None:
+        """Give a file."""
+        self.wfile.write(self.answer())
+
+    def answer(self) -> bytes:
+        """Send the headers the hub's client goes by, and give the content."""
+        path = self.folder / self.path.rpartition("/")[2]
+        if self.path == "/" or path.is_file():
+            content = b"" if self.path == "/" else path.read_bytes()
+            self.send_response(200)
+            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "c" * 40)
+        else:
+            content = b""
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        return content
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_what_is_not_cached_is_fetched_once(folder: Path, tmp_path: Path) -> None:
+    """From a hub that has a pickle only, as MERT's; the second time without the hub."""
+    as_pickle(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("TestHub", (Hub,), {"folder": folder}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    script = (
+        "from models.checkpoint import read_checkpoint\n"
+        "print(read_checkpoint('someone/model').revision({}))\n"
+    )
+    hub = {
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+    }
+    revisions = []
+    for _ in range(2):
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **hub},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        revisions.append(ran.stdout.strip())
+        server.shutdown()
+        server.server_close()
+    assert revisions == [read_checkpoint(folder).revision({})] * 2
 
 
 def test_tensors_are_held_against_their_shapes() -> None:

@@ -1,22 +1,23 @@
 """Look-up: states anywhere in the memory that meet criteria, found by the index, compiled.
 
 Runs on the thread that navigates, without the GIL; never allocates. The criterion whose buckets
-hold the fewest states, or else the regions, say where to look. Up to `N_EXAMINED` states are all
+hold the fewest states, or else the regions, say where to look. Up to a limit all of them are
 examined; of more, so many spread evenly.
 """
+
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from oracle._masks import meets_all
+from oracle._masks import meets
 from oracle._near import is_among, is_within
-from oracle.attribute_table import AttributeArrays, Int32s, bucket_of, member
+from oracle.attribute_table import AttributeArrays, bucket_of, member
 from oracle.attributes import Measure
 from oracle.request import ABOVE, ABS_ABOVE, ABS_BELOW, BELOW, EQUAL
 
-N_FOUND = 32  # candidates that one look-up adds
-N_EXAMINED = 512
+N_FOUND = 8  # candidates that one look-up adds
 N_BUCKETS = 128  # that one look-up spans
 GOLDEN = 0.6180339887498949  # its multiples modulo 1 are even, and in step with no loop
 
@@ -34,39 +35,105 @@ def find_states(
     last_visit: NDArray[np.int64],
     taboo_since: int,
     draw: float,
-    n: int,
+    examined: NDArray[np.int64],
     rows: NDArray[np.void],
-) -> int:
-    """Write up to `N_FOUND` states that meet all terms, from row n on; kernel.
+) -> tuple[int, bool]:
+    """Write up to `N_FOUND` states that meet all terms into the first rows; kernel.
+
+    Parameters
+    ----------
+    examined
+        Scratch; its size is the limit of states to examine.
 
     Returns
     -------
-    n
-        How many rows there are now.
+    n, is_taboo_met
+        How many were written, and whether others were passed over as taboo.
     """
     first, last, total = _fewest(table, terms, transposition, regions, n_states)
-    values, n_members, block, pool = table.values, table.n_members, table.block, table.pool
-    n_before = n
-    for visit in range(min(total, N_EXAMINED)):
-        if total <= N_EXAMINED:
-            rank = (int(draw * total) + visit) % total
-        else:
-            rank = int((draw + visit * GOLDEN) % 1.0 * total)
-        if last < first:
-            state = _nth_in_regions(regions, n_states, rank)
-        else:
-            state = _nth_in_buckets(n_members, block, pool, first, last, rank)
-        if (
-            0 < state < n_states
-            and last_visit[state] < taboo_since
-            and meets_all(values, terms, state, transposition)
-            and is_within(regions, state)
-            and not is_among(rows[n_before:n], state)
-        ):
+    if last < first:
+        n_left = _list_regions(regions, n_states, total, draw, examined)
+    else:
+        n_left = _list_buckets(table, first, last, total, draw, n_states, examined)
+    values = table.values
+    # term by term, so that the loads of many states are under way at once: a third of the time
+    for j in range(terms.size):
+        n_left = _sift(values, terms[j], transposition, examined[:n_left])
+    n, is_taboo_met = 0, False
+    for i in range(n_left):
+        state = examined[i]
+        if not is_within(regions, state) or is_among(rows[:n], state):
+            continue
+        if last_visit[state] >= taboo_since:
+            is_taboo_met = True
+        elif n < N_FOUND:
             rows[n]["state"] = state
             n += 1
-            if n == n_before + N_FOUND:
+    return n, is_taboo_met
+
+
+@njit(nogil=True, cache=True)
+def _sift(
+    values: NDArray[np.float32], term: Any, transposition: int, states: NDArray[np.int64]
+) -> int:
+    """Keep the states that meet a term, in their order; return how many."""
+    n = 0
+    for i in range(states.size):
+        state = states[i]
+        if meets(values, term, state, transposition):
+            states[n] = state
+            n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _rank(visit: int, total: int, n_examined: int, draw: float) -> int:
+    """Return which of `total` states is looked at next: all in turn, or evenly spread."""
+    if total <= n_examined:
+        return (int(draw * total) + visit) % total
+    return int((draw + visit * GOLDEN) % 1.0 * total)
+
+
+@njit(nogil=True, cache=True)
+def _list_buckets(
+    table: AttributeArrays,
+    first: int,
+    last: int,
+    total: int,
+    draw: float,
+    n_states: int,
+    states: NDArray[np.int64],
+) -> int:
+    """Write states out of the buckets first … last; return how many."""
+    n_members, block, pool = table.n_members, table.block, table.pool
+    n = 0
+    for visit in range(min(total, states.size)):
+        rank = _rank(visit, total, states.size, draw)
+        bucket = first
+        while bucket < last and rank >= n_members[bucket]:
+            rank -= n_members[bucket]
+            bucket += 1
+        state = member(block, pool, bucket, rank)
+        if 0 < state < n_states:
+            states[n] = state
+            n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _list_regions(
+    regions: NDArray[np.int64], n_states: int, total: int, draw: float, states: NDArray[np.int64]
+) -> int:
+    """Write states out of the regions; return how many."""
+    n = min(total, states.size)
+    for visit in range(n):
+        rank = _rank(visit, total, states.size, draw)
+        for r in range(len(regions)):
+            size = max(0, min(regions[r, 1], n_states - 1) - regions[r, 0] + 1)
+            if rank < size:
+                states[visit] = regions[r, 0] + rank
                 break
+            rank -= size
     return n
 
 
@@ -100,7 +167,7 @@ def _fewest(
 
 
 @njit(nogil=True, cache=True)
-def _buckets(table: AttributeArrays, term: np.void, transposition: int) -> tuple[int, int]:
+def _buckets(table: AttributeArrays, term: Any, transposition: int) -> tuple[int, int]:
     """Return the first and last bucket that can meet a term; last < first: the index is no help."""
     column, target, kind = term["column"], term["target"], term["type"]
     first, last = table.first_bucket[column], table.first_bucket[column + 1] - 1
@@ -116,26 +183,3 @@ def _buckets(table: AttributeArrays, term: np.void, transposition: int) -> tuple
     if kind != ABOVE:
         last = bucket_of(table, column, target + (term["tolerance"] if kind == EQUAL else 0.0))
     return int(first), int(last)
-
-
-@njit(nogil=True, cache=True)
-def _nth_in_buckets(
-    n_members: Int32s, block: Int32s, pool: Int32s, first: int, last: int, rank: int
-) -> int:
-    """Return the state of this rank in the buckets first … last."""
-    for bucket in range(first, last + 1):
-        if rank < n_members[bucket]:
-            return int(member(block, pool, bucket, rank))
-        rank -= n_members[bucket]
-    return 0
-
-
-@njit(nogil=True, cache=True)
-def _nth_in_regions(regions: NDArray[np.int64], n_states: int, rank: int) -> int:
-    """Return the state of this rank in the regions."""
-    for r in range(len(regions)):
-        size = max(0, min(regions[r, 1], n_states - 1) - regions[r, 0] + 1)
-        if rank < size:
-            return int(regions[r, 0] + rank)
-        rank -= size
-    return 0

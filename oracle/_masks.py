@@ -65,11 +65,20 @@ def meets(values: NDArray[np.float32], term: Any, state: int, transposition: int
 
 
 @njit(nogil=True, cache=True)
+def any_moves(terms: NDArray[np.void]) -> bool:
+    """Whether transposing can change what one of these criteria finds; kernel."""
+    for j in range(terms.size):  # noqa: SIM110, numba compiles no generator
+        if terms[j]["measure"] >= _PITCH:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)
 def meets_all(
     values: NDArray[np.float32], terms: NDArray[np.void], state: int, transposition: int
 ) -> bool:
     """Whether a state meets all these criteria; kernel."""
-    for j in range(terms.size):  # noqa: SIM110, numba compiles no generator
+    for j in range(terms.size):  # noqa: SIM110
         if not meets(values, terms[j], state, transposition):
             return False
     return True

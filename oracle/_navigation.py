@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from oracle._look_up import N_FOUND, find_states
-from oracle._masks import apply_mask, meets_all
+from oracle._masks import any_moves, apply_mask, meets_all
 from oracle._near import (
     CONTINUATION,
     LOOK_UP,
@@ -28,6 +28,7 @@ from oracle.audio_oracle import OracleArrays
 
 N_CANDIDATES = N_NEAR + N_FOUND
 N_DRAWS = N_WALKED + 2
+N_EXAMINED = 512  # by the first look-up of a step; half as many by each that asks for less
 NEVER = np.iinfo(np.int64).max
 
 
@@ -69,6 +70,7 @@ class Scratch(NamedTuple):
     rows: NDArray[np.void]  # (N_CANDIDATES,), CANDIDATE_DTYPE
     masks: NDArray[np.float64]  # (n_criteria, N_CANDIDATES)
     outcomes: NDArray[np.int64]  # (n_criteria,), MET, NEAREST or DROPPED
+    examined: NDArray[np.int64]  # (N_EXAMINED,), states
 
 
 class Choice(NamedTuple):
@@ -83,24 +85,32 @@ class Choice(NamedTuple):
 def choose(scene: Scene, scratch: Scratch) -> Choice:
     """Take one step; kernel.
 
-    What is given up, in order: first that it be near, then the taboo, then the hard criteria from
-    the last, each time with all before it in force again.
+    What is given up, in order: that it be near; the taboo, if without it the request can be met;
+    the hard criteria, from the last.
     """
     rows = scratch.rows
     recent = max(1, scene.step - scene.rules.taboo_steps)
     n_near = _gather(scene, recent, rows)
-    n, n_kept, taboo_since = n_near, scene.n_hard, recent
-    while not _transpose(scene, scene.terms[:n_kept], taboo_since, rows[:n_near]):
-        n = _look_up(scene, scene.terms[:n_kept], taboo_since, n_near, rows)
-        if n > n_near:
+    n_found, n_kept, taboo_since = 0, scene.n_hard, recent
+    n_examined = N_EXAMINED
+    while True:
+        kept = scene.terms[:n_kept]
+        is_met, is_taboo_met = _transpose(scene, kept, taboo_since, rows[:n_near])
+        if is_met:
             break
-        if taboo_since == recent:
+        n_found, is_taboo_found = _look_up(
+            scene, kept, taboo_since, scratch.examined[:n_examined], rows[n_near:]
+        )
+        if n_found > 0:
+            break
+        if is_taboo_met or is_taboo_found:
             taboo_since = NEVER
         elif n_kept > scene.n_held:
             n_kept -= 1
-            taboo_since = recent
+            n_examined = max(n_examined // 2, N_FOUND)
         else:
             return Choice(-1, 0, False)
+    n = n_near + n_found
     rows = rows[:n]
     _spread(scene, taboo_since, rows)
     for j in range(scene.terms.size):
@@ -136,40 +146,58 @@ def _gather(scene: Scene, recent: int, rows: NDArray[np.void]) -> int:
 @njit(nogil=True, cache=True)
 def _transpose(
     scene: Scene, kept: NDArray[np.void], taboo_since: int, rows: NDArray[np.void]
-) -> bool:
+) -> tuple[bool, bool]:
     """Let each candidate sound as the kept criteria ask, the transposition in force tried first.
 
     Returns
     -------
-    is_met
-        Whether a candidate that may be chosen meets them all.
+    is_met, is_taboo_met
+        Whether a candidate that may be chosen meets them all, and whether a taboo one does.
     """
     values, tried, last_visit = scene.table.values, scene.rules.transpositions, scene.last_visit
-    is_any_met = False
+    n_tried = tried.size if any_moves(kept) else 0
+    is_met, is_taboo_met = False, False
     for i in range(rows.size):
         state = rows[i]["state"]
         rows[i]["transposition"] = scene.transposition
-        is_met = meets_all(values, kept, state, scene.transposition)
-        for t in range(tried.size):
-            if is_met:
+        meets = meets_all(values, kept, state, scene.transposition)
+        for t in range(n_tried):
+            if meets:
                 break
-            is_met = meets_all(values, kept, state, tried[t])
-            if is_met:
+            meets = meets_all(values, kept, state, tried[t])
+            if meets:
                 rows[i]["transposition"] = tried[t]
-        is_any_met |= is_met and last_visit[state] < taboo_since
-    return is_any_met
+        if meets and last_visit[state] < taboo_since:
+            is_met = True
+        elif meets:
+            is_taboo_met = True
+    return is_met, is_taboo_met
 
 
 @njit(nogil=True, cache=True)
 def _look_up(
-    scene: Scene, kept: NDArray[np.void], taboo_since: int, n_near: int, rows: NDArray[np.void]
-) -> int:
-    """Add states from anywhere that meet the kept criteria; return how many rows there are."""
-    recent = max(1, scene.step - scene.rules.taboo_steps)
-    n, tried = n_near, scene.rules.transpositions
-    for t in range(-1, tried.size):
-        transposition = scene.transposition if t < 0 else tried[t]
-        n = find_states(
+    scene: Scene,
+    kept: NDArray[np.void],
+    taboo_since: int,
+    examined: NDArray[np.int64],
+    rows: NDArray[np.void],
+) -> tuple[int, bool]:
+    """Find states anywhere that meet the kept criteria, the transposition in force tried first.
+
+    Returns
+    -------
+    n_found, is_taboo_found
+        How many rows were written, and whether others were passed over as taboo.
+    """
+    transposition = scene.transposition
+    n_tried = scene.rules.transpositions.size if any_moves(kept) else 0
+    n_each = max(examined.size // max(n_tried, 1), N_FOUND)
+    is_taboo_found = False
+    for t in range(-1, n_tried):
+        if t >= 0:
+            transposition = int(scene.rules.transpositions[t])
+            examined = examined[:n_each]
+        n_found, is_taboo = find_states(
             scene.table,
             kept,
             transposition,
@@ -178,18 +206,20 @@ def _look_up(
             scene.last_visit,
             taboo_since,
             scene.draws[1],
-            n_near,
+            examined,
             rows,
         )
-        if n > n_near:
+        is_taboo_found |= is_taboo
+        if n_found > 0:
             break
-    for i in range(n_near, n):
+    recent = max(1, scene.step - scene.rules.taboo_steps)
+    for i in range(n_found):
         state = rows[i]["state"]
         rows[i]["origin"] = LOOK_UP
         rows[i]["context"] = common_past(scene.oracle.cluster, scene.state, state - 1)
         rows[i]["transposition"] = transposition
         rows[i]["is_taboo"] = scene.last_visit[state] >= recent
-    return n
+    return n_found, is_taboo_found
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

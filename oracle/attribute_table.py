@@ -46,12 +46,17 @@ class AttributeTable:
     ----------
     attributes
         The columns; names must be unique.
+
+    Attributes
+    ----------
+    known : dict
+        By name, each attribute's column and what it is.
     """
 
     def __init__(self, attributes: tuple[Attribute, ...] = EVENT_ATTRIBUTES) -> None:
         if not attributes or len({a.name for a in attributes}) < len(attributes):
             raise ValueError("attributes must have names, each its own")
-        self.attributes = attributes
+        self.known = {a.name: (column, a) for column, a in enumerate(attributes)}
         self._n_pooled = 0
         for a in attributes:
             if not a.low < a.high or (a.measure.is_category and a.n_buckets & (a.n_buckets - 1)):
@@ -105,8 +110,8 @@ class AttributeTable:
             The rows have another length or hold an infinity; none is added.
         """
         new = np.ascontiguousarray(rows, np.float32)
-        if new.ndim != 2 or new.shape[1] != len(self.attributes):
-            raise ValueError(f"a row needs {len(self.attributes)} values, got shape {new.shape}")
+        if new.ndim != 2 or new.shape[1] != len(self.known):
+            raise ValueError(f"a row needs {len(self.known)} values, got shape {new.shape}")
         if np.isinf(new).any():
             raise ValueError("attributes must be finite or NaN, got an infinity")
         table = self._published

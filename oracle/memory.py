@@ -149,6 +149,17 @@ class Memory:
         """Hash that tells codebooks apart, hexadecimal."""
         return hashlib.sha256(self.centroids.tobytes()).hexdigest()
 
+    def emptied(self) -> Self:
+        """Return a memory of the same codebook and metric that has learned nothing."""
+        metric = self.oracle.metric
+        assert isinstance(metric, EventMetric)
+        return type(self)(
+            centroids=self.centroids,
+            metric=metric,
+            threshold=self.oracle.threshold,
+            provenance=self.provenance,
+        )
+
     def add_source(self, name: str) -> int:
         """Name one more source, as for what is learned while playing, and return its place."""
         sources = (*self.provenance.sources, name)

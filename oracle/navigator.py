@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from oracle import _near
 from oracle._masks import MET, NEAREST
-from oracle._navigation import N_CANDIDATES, N_DRAWS, Choice, Rules, Scene, Scratch, choose
+from oracle._navigation import (
+    N_CANDIDATES,
+    N_DRAWS,
+    N_EXAMINED,
+    Choice,
+    Rules,
+    Scene,
+    Scratch,
+    choose,
+)
 from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
@@ -166,8 +175,7 @@ class Navigator:
         *,
         seed: int = 0,
     ) -> None:
-        names = [attribute.name for attribute in attributes.attributes]
-        if config.is_audible and "n_notes" not in names:
+        if config.is_audible and "n_notes" not in attributes.known:
             raise ValueError("is_audible needs an attribute n_notes, the table has none")
         self.config = config
         self.state = 0  # the root: nowhere yet
@@ -183,7 +191,7 @@ class Navigator:
             min_context=config.min_context,
             taboo_steps=config.taboo_steps,
             is_probabilistic=config.is_probabilistic,
-            cluster_column=names.index("cluster") if "cluster" in names else -1,
+            cluster_column=attributes.known["cluster"][0] if "cluster" in attributes.known else -1,
             regions=np.array(config.regions, np.int64),
             transpositions=np.array(sorted(config.transpositions, key=abs), np.int64),
         )
@@ -213,15 +221,15 @@ class Navigator:
         ValueError
             A request names what is unknown or out of range; nothing moves.
         """
-        attributes = self._table.attributes
-        criteria = (*self._held, *criteria_of(request, attributes))
-        ahead = [[c for c in criteria_of(r, attributes) if c.is_hard] for r in upcoming]
+        known = self._table.known
+        criteria = (*self._held, *criteria_of(request, known))
+        ahead = [[c for c in criteria_of(r, known) if c.is_hard] for r in upcoming]
         scene = self._scene(
-            terms_of(criteria, attributes),
+            terms_of(criteria, known),
             sum(c.is_held for c in criteria),
             sum(c.is_hard for c in criteria),
-            terms_of([c for label in ahead for c in label], attributes),
-            np.cumsum([len(label) for label in ahead], dtype=np.int64),
+            terms_of([c for label in ahead for c in label], known),
+            np.array([len(label) for label in ahead], np.int64).cumsum(),
         )
         if len(self._scratch.outcomes) != len(criteria):
             self._scratch = _new_scratch(len(criteria))
@@ -359,4 +367,5 @@ def _new_scratch(n_criteria: int) -> Scratch:
         rows=np.zeros(N_CANDIDATES, CANDIDATE_DTYPE),
         masks=np.zeros((n_criteria, N_CANDIDATES)),
         outcomes=np.zeros(n_criteria, np.int64),
+        examined=np.zeros(N_EXAMINED, np.int64),
     )

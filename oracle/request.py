@@ -107,6 +107,7 @@ class Criterion:
 
 
 Request = Mapping[str, Any] | Iterable[Criterion] | None
+Known = Mapping[str, tuple[int, Attribute]]  # by name: its column in the attribute table, and it
 
 
 # A criterion as kernels take it: what to read of a state and what to compare it with.
@@ -124,15 +125,15 @@ TERM_DTYPE = np.dtype(
 )
 
 
-def criteria_of(request: Request, attributes: Sequence[Attribute]) -> tuple[Criterion, ...]:
+def criteria_of(request: Request, known: Known) -> tuple[Criterion, ...]:
     """Read a request in any of its forms: held criteria first, then hard, then soft.
 
     Parameters
     ----------
     request
         A mapping as in the module's examples, or criteria, or None: nothing is asked.
-    attributes
-        What there is to ask for.
+    known
+        What there is to ask for: `AttributeTable.known`.
 
     Raises
     ------
@@ -145,18 +146,17 @@ def criteria_of(request: Request, attributes: Sequence[Attribute]) -> tuple[Crit
         criteria = [_criterion(name, wanted) for name, wanted in request.items()]
     else:
         criteria = list(request)
-    known = {attribute.name for attribute in attributes}
     for criterion in criteria:
         if not isinstance(criterion, Criterion):
             raise ValueError(f"a request is a mapping or criteria, got {criterion!r} in it")
         if ALIASES.get(criterion.attribute, criterion.attribute) not in known:
             raise ValueError(
-                _unknown("request: attribute", criterion.attribute, known | set(ALIASES))
+                _unknown("request: attribute", criterion.attribute, {*known, *ALIASES})
             )
-    return tuple(sorted(criteria, key=lambda c: (not c.is_held, not c.is_hard)))
+    return tuple(sorted(criteria, key=lambda c: 2 - c.is_hard - c.is_held))
 
 
-def terms_of(criteria: Sequence[Criterion], attributes: Sequence[Attribute]) -> NDArray[np.void]:
+def terms_of(criteria: Sequence[Criterion], known: Known) -> NDArray[np.void]:
     """Lay out criteria as kernels take them.
 
     Returns
@@ -169,14 +169,12 @@ def terms_of(criteria: Sequence[Criterion], attributes: Sequence[Attribute]) -> 
     ValueError
         A value is out of its attribute's range.
     """
-    columns = {attribute.name: column for column, attribute in enumerate(attributes)}
     terms = np.empty(len(criteria), TERM_DTYPE)
     for row, criterion in enumerate(criteria):
-        column = columns[ALIASES.get(criterion.attribute, criterion.attribute)]
-        attribute = attributes[column]
+        column, attribute = known[ALIASES.get(criterion.attribute, criterion.attribute)]
         terms[row] = (
             column,
-            columns.get("pitch", column),
+            known["pitch"][0] if "pitch" in known else column,
             attribute.measure,
             TYPES.index(criterion.type),
             _target(criterion, attribute),

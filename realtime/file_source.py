@@ -15,7 +15,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.audio_file import TAIL_S, AudioFile
-from models.errors import AudioFileError
 from realtime._atomics import load_acquire, store_release
 from realtime.doorbell import Doorbell, ring_doorbell
 from realtime.monotonic import NS_PER_S, monotonic_ns, sleep_ns
@@ -89,6 +88,7 @@ class FileSource:
             if thread.ident is not None:
                 thread.join()
         self._room.close()
+        end(self._feed)
 
     def check(self) -> None:
         """Raise what the decoder met, if anything.
@@ -114,7 +114,7 @@ class FileSource:
             return
         except StopIteration:
             pass
-        except AudioFileError as error:
+        except Exception as error:  # whatever it is, `check` raises it where it is waited for
             self._error = error
         _set_flag(self._flags, _DECODED)
 

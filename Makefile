@@ -3,8 +3,8 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TAKE = takes/first_take.flac
-MEMORY = first_take.memory
+TAKE = takes/calling_card.flac
+MEMORY = calling_card.memory
 
 .DEFAULT_GOAL := help
 .PHONY: help perform test lint bench

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.encoder import Encoder
 from models.listener import ATTACK, Listener, ListenerConfig
-from models.windows import WindowCutter
+from models.windows import WindowCutter, WindowStream
 
 DEFAULT_BATCH_SIZE = 16
 
@@ -79,7 +79,7 @@ def hear(
     return _hear(
         blocks,
         Listener(rate_hz, listener_config),
-        WindowCutter(rate_hz, encoder.spec),
+        WindowStream(WindowCutter(rate_hz, encoder.spec)),
         _Batch(encoder, batch_size),
     )
 
@@ -119,23 +119,17 @@ class _Batch:
 
 
 def _hear(
-    blocks: Iterable[NDArray[np.float32]], listener: Listener, cutter: WindowCutter, batch: _Batch
+    blocks: Iterable[NDArray[np.float32]], listener: Listener, windows: WindowStream, batch: _Batch
 ) -> Iterator[Heard]:
-    position = 0
-    before = np.zeros(cutter.n_frames, np.float32)
     bodies: deque[np.void] = deque()
     for block in blocks:
-        # audio[0] is n_frames before position, so a window that ends at d starts at d − position
-        audio = np.concatenate([before, block])
+        windows.append(block)
         for record in listener.hear(block):
             if record["kind"] == ATTACK:
-                start = int(record["decision_frame"]) - position
-                cutter.cut(audio[start : start + cutter.n_frames], batch.next_window())
+                windows.cut(int(record["decision_frame"]), batch.next_window())
                 batch.add(record)
             else:
                 bodies.append(record)
-        position += len(block)
-        before = audio[len(block) :]
         yield from batch.take(bodies)
     batch.encode()
     yield from batch.take(bodies)

@@ -81,3 +81,38 @@ class WindowCutter:
         # device frames were rounded up, so there may be a few too many: drop the oldest
         out[:] = frames[-self.window_frames :]
         return out
+
+
+class WindowStream:
+    """Cuts windows from a stream that arrives in blocks, in one thread.
+
+    Parameters
+    ----------
+    cutter
+        What cuts them; before the stream's first frame there is silence.
+    """
+
+    def __init__(self, cutter: WindowCutter) -> None:
+        self._cutter = cutter
+        self._position = 0
+        # the newest block and, before it, as many frames as a window has
+        self._frames = np.zeros(cutter.n_frames, np.float32)
+
+    def append(self, block: NDArray[np.float32]) -> None:
+        """Take the next frames [shape=(n,), float32]."""
+        before = self._frames[-self._cutter.n_frames :]
+        self._frames = np.concatenate([before, block])
+        self._position += len(block)
+
+    def cut(self, end_frame: int, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Cut the window that ends at `end_frame`, a position inside the newest block or its end.
+
+        Raises
+        ------
+        ValueError
+            The position is further back or not yet heard.
+        """
+        end = end_frame - self._position + len(self._frames)
+        if not self._cutter.n_frames <= end <= len(self._frames):
+            raise ValueError(f"end_frame is {end_frame}, which is not in the newest block")
+        return self._cutter.cut(self._frames[end - self._cutter.n_frames : end], out)

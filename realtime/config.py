@@ -1,0 +1,89 @@
+"""Config: every stage's settings, read from one TOML file and held against each other.
+
+Runs at start only. Each table is one stage's own frozen dataclass; what is left out keeps its
+default, which `config.toml` in the repository spells out with units. It never half-accepts a file.
+"""
+
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from models.codebook import CodebookConfig
+from models.encoder import EncoderConfig
+from models.listener import ListenerConfig
+from models.settings import SettingsError, read_tables, settings_from_table, unknown_key
+from realtime.budget import BudgetConfig
+from realtime.improviser import ImproviserConfig
+from realtime.midi import MidiConfig
+from realtime.source import CaptureConfig
+
+DEFAULT_PATH: Final = Path("config.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """The ``[telemetry]`` table: how much the program says while it plays."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a performance, one table a stage."""
+
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
+    listener: ListenerConfig = field(default_factory=ListenerConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    codebook: CodebookConfig = field(default_factory=CodebookConfig)
+    improviser: ImproviserConfig = field(default_factory=ImproviserConfig)
+    midi: MidiConfig = field(default_factory=MidiConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the settings.
+
+    Parameters
+    ----------
+    path
+        None for ``config.toml`` in the current folder, or the defaults where there is none.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, a key is unknown, a value does not fit, or stages contradict each
+        other.
+    """
+    if path is None and not DEFAULT_PATH.exists():
+        return Config()
+    path = path or DEFAULT_PATH
+    tables = read_tables(path)
+    stages = typing.get_type_hints(Config)
+    for name in tables:
+        if name not in stages:
+            raise SettingsError(unknown_key(str(path), name, stages))
+    config = Config(
+        **{
+            name: settings_from_table(stages[name], table, f"{path} [{name}]")
+            for name, table in tables.items()
+        }
+    )
+    require_time_to_hear(config.listener.heard_ms, config.budget, str(path))
+    return config
+
+
+def require_time_to_hear(heard_ms: float, budget: BudgetConfig, where: str) -> None:
+    """Refuse to hear more of a note than the listener's budget allows.
+
+    Raises
+    ------
+    SettingsError
+        `heard_ms` is not below ``listen_ms``.
+    """
+    if heard_ms >= budget.listen_ms:
+        raise SettingsError(
+            f"{where} hears {heard_ms:g} ms of a note before it decides, but [budget] listen_ms is "
+            f"{budget.listen_ms:g}: raise listen_ms or learn with a smaller [listener] heard_ms."
+        )

@@ -1,0 +1,293 @@
+"""Engine: one performance, from the source's first block to the last note-off.
+
+Everything here runs on the event loop's thread: tasks in a group, joined by rings to the audio
+callback, the listener thread and the encoder worker. A task that fails ends the others, and the way
+out is always the same: source stopped, workers joined, all notes off. Nothing on the way of an
+event sleeps or logs.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import structlog
+
+from models.codebook import Codebook
+from models.encoder import Encoder
+from models.listener import ATTACK, EVENT_DTYPE, Listener
+from models.windows import WindowCutter
+from realtime.budget import Budget, BudgetConfig, PassPredictor
+from realtime.clock import StreamClock
+from realtime.doorbell import Doorbell
+from realtime.errors import LiveError
+from realtime.improviser import Improviser
+from realtime.inference import HOP, REQUEST_DTYPE, SKIPPED, TOKEN_DTYPE, EncoderWorker, Windows
+from realtime.listening import ListenerThread
+from realtime.midi import LoopScheduler, NotePlayer, Scheduler
+from realtime.monotonic import NS_PER_S, monotonic_ns
+from realtime.report import Performance
+from realtime.responder import Responder
+from realtime.ring import Observer, make_ring
+from realtime.source import DROPPED_BLOCKS, OVERFLOWS, AudioSource, has_ended
+
+_RING_RECORDS: Final = 1024
+_FOLLOW_S: Final = 0.1
+_HEARTBEAT_S: Final = 1.0
+_JOIN_S: Final = 2.0
+_LAST_NOTES_S: Final = 5.0
+
+_log = structlog.get_logger()
+
+
+class WorkerStoppedError(LiveError):
+    """Raised when the listener or the encoder failed in the middle of a performance."""
+
+
+class Engine:
+    """Plays one live performance. Loop thread only.
+
+    Parameters
+    ----------
+    source
+        Opened, not started; `run` stops it.
+    frames_ready
+        The doorbell the source rings.
+    listener
+        At the source's rate.
+    encoder, codebook
+        Owned by the worker from `run` on.
+    make_player
+        Builds the player on the scheduler of this performance; `run` closes it.
+    hop_s
+        How long without an event until a window is embedded unasked.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: AudioSource,
+        frames_ready: Doorbell,
+        listener: Listener,
+        encoder: Encoder,
+        codebook: Codebook,
+        improviser: Improviser,
+        make_player: Callable[[Scheduler], NotePlayer],
+        budget: BudgetConfig,
+        hop_s: float,
+    ) -> None:
+        self.performance = Performance()
+        self._source = source
+        self._improviser = improviser
+        self._make_player = make_player
+        self._budget = Budget(budget)
+        self._clock = StreamClock(source.rate_hz, latency_s=source.latency_s)
+        self._predictor = PassPredictor(0)
+        self._events_ready, self._work, self._tokens_ready = Doorbell(), Doorbell(), Doorbell()
+        self._doorbells = (frames_ready, self._events_ready, self._work, self._tokens_ready)
+        events_in, self._events = make_ring(_RING_RECORDS, EVENT_DTYPE)
+        self._requests, requests_out = make_ring(_RING_RECORDS, REQUEST_DTYPE)
+        tokens_in, self._tokens = make_ring(_RING_RECORDS, TOKEN_DTYPE)
+        self._producers = (events_in, self._requests, tokens_in)
+        self._audio = Observer(source.audio.ring)
+        self._ears = ListenerThread(
+            listener,
+            audio=source.audio,
+            frames_ready=frames_ready,
+            events=events_in,
+            events_ready=self._events_ready,
+        )
+        self._worker = EncoderWorker(
+            encoder=encoder,
+            codebook=codebook,
+            windows=Windows(self._audio, WindowCutter(source.rate_hz, encoder.spec)),
+            requests=requests_out,
+            tokens=tokens_in,
+            work=self._work,
+            done=self._tokens_ready,
+            hop_s=hop_s,
+        )
+
+    def warm_up(self) -> int:
+        """Compile the kernels and run the encoder, and return what one pass costs, in ns."""
+        self._ears.warm_up()
+        pass_ns = self._worker.warm_up()
+        self._predictor = PassPredictor(pass_ns)
+        return pass_ns
+
+    async def run(self, stop: asyncio.Event, seconds: float | None = None) -> None:
+        """Play until `stop` is set, `seconds` are over, or the source has ended.
+
+        Raises
+        ------
+        ExceptionGroup
+            What ended the performance early, such as `DeviceGoneError`.
+        """
+        scheduler = LoopScheduler(asyncio.get_running_loop(), monotonic_ns())
+        with contextlib.ExitStack() as way_out:
+            player = way_out.enter_context(self._make_player(scheduler))
+            way_out.callback(self._join_workers)
+            way_out.callback(self._source.stop)
+            responder = Responder(
+                improviser=self._improviser,
+                player=player,
+                scheduler=scheduler,
+                clock=self._clock,
+                budget=self._budget,
+                performance=self.performance,
+                ask=self._ask,
+                predict_finish_ns=self._predict_finish_ns,
+            )
+            way_out.callback(responder.stop)
+            self._ears.start()
+            self._worker.start()
+            self._source.start()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(stage, name=name)
+                    for name, stage in {
+                        "capture": self._capture(),
+                        "improviser": _whenever(
+                            self._events_ready, lambda: self._improvise(responder)
+                        ),
+                        "inference": _whenever(self._tokens_ready, lambda: self._infer(responder)),
+                        "telemetry": self._heartbeat(player),
+                    }.items()
+                ]
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._until_over(stop, responder, player)
+                for task in tasks:
+                    task.cancel()
+        self._count(player)
+
+    def _join_workers(self) -> None:
+        """End both threads; one that does not end in time is left behind, and said."""
+        joined = {
+            "listener": self._ears.stop(_JOIN_S),
+            "encoder": self._worker.stop(_JOIN_S),
+        }
+        if all(joined.values()):
+            for doorbell in self._doorbells:
+                doorbell.close()
+        else:
+            _log.error("engine.worker_abandoned", joined=joined, waited_s=_JOIN_S)
+
+    async def _until_over(
+        self, stop: asyncio.Event, responder: Responder, player: NotePlayer
+    ) -> None:
+        """Wait for the player to stop us, or for the source to end and its last note to sound."""
+        last_ns = None
+        while not await _is_set(stop, within_s=_FOLLOW_S):
+            is_heard_out = self._source.audio.n_released == self._audio.newest
+            if not has_ended(self._source.counters) or not is_heard_out or responder.is_waiting:
+                continue
+            last_ns = last_ns or monotonic_ns() + round(_LAST_NOTES_S * NS_PER_S)
+            if not player.sounding_pitches or monotonic_ns() > last_ns:
+                return
+
+    async def _capture(self) -> None:
+        """Follow the source's clock, and notice when the source fails."""
+        while True:
+            self._follow()
+            self._source.check()
+            await asyncio.sleep(_FOLLOW_S)
+
+    def _improvise(self, responder: Responder) -> None:
+        """Take the events that the listener has published."""
+        if self._ears.error is not None:
+            raise WorkerStoppedError(
+                f"The listener has failed ({self._ears.error}): start again, and report it."
+            ) from self._ears.error
+        records = self._events.pop_nowait()
+        self._follow()
+        for record in records:
+            if record["kind"] == ATTACK:
+                responder.hear(record)
+            else:
+                responder.learn(record)
+
+    def _infer(self, responder: Responder) -> None:
+        """Take the tokens that the worker has published."""
+        if self._worker.error is not None:
+            raise WorkerStoppedError(
+                f"The encoder has failed ({self._worker.error}): start again, or learn a "
+                "memory with --encoder spectral and play that."
+            ) from self._worker.error
+        for record in self._tokens.pop_nowait():
+            if record["token"] == SKIPPED:
+                continue
+            self._predictor.record(int(record["finished_ns"] - record["started_ns"]))
+            index = None if record["event_index"] == HOP else int(record["event_index"])
+            responder.recognise(int(record["token"]), int(record["end_frame"]), index)
+
+    async def _heartbeat(self, player: NotePlayer) -> None:
+        """Say once a second how it goes."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT_S)
+            self._count(player)
+            performance = self.performance
+            _log.info(
+                "engine.heartbeat",
+                n_events=performance.n_events,
+                n_notes=performance.n_notes,
+                n_learned=performance.n_learned,
+                p99_ms=performance.event_latency.summary_ms()["p99"],
+                considered_share=round(performance.considered_share, 3),
+                xruns=performance.xruns,
+                dropped_blocks=performance.dropped_blocks,
+                skipped_windows=performance.skipped_windows,
+            )
+
+    def _follow(self) -> None:
+        """Bring the clock up to the newest block."""
+        stamps = self._source.stamps.pop_nowait()
+        if stamps.size:
+            self._clock.follow(stamps)
+
+    def _count(self, player: NotePlayer) -> None:
+        """Read the counters that others write."""
+        counters = self._source.counters
+        self.performance.xruns = int(counters[OVERFLOWS])
+        self.performance.dropped_blocks = int(counters[DROPPED_BLOCKS])
+        self.performance.skipped_windows = self._worker.n_skipped
+        self.performance.refused_records = sum(end.n_refused for end in self._producers)
+        self.performance.n_notes = player.n_notes
+
+    def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
+        """Put a request to the worker."""
+        request = np.array([(index, end_frame, useful_until_ns)], REQUEST_DTYPE)
+        self._requests.push_nowait(request)
+        self._work.ring()
+
+    def _predict_finish_ns(self, now_ns: int) -> int:
+        """Predict when a pass asked for now is done, after the one that may be running."""
+        predicted_ns = self._predictor.predicted_ns
+        busy_since_ns = self._worker.busy_since_ns
+        is_busy = busy_since_ns > 0
+        starts_ns = max(now_ns, busy_since_ns + predicted_ns) if is_busy else now_ns
+        return starts_ns + predicted_ns
+
+
+async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:
+    """Wait for the event, but not longer than that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    return event.is_set()
+
+
+async def _whenever(doorbell: Doorbell, act: Callable[[], None]) -> None:
+    """Act, for ever, each time the doorbell has been rung since the last time."""
+    loop = asyncio.get_running_loop()
+    rung = asyncio.Event()
+    loop.add_reader(doorbell.fileno(), rung.set)
+    try:
+        while True:
+            await rung.wait()
+            rung.clear()
+            doorbell.drain()
+            act()
+    finally:
+        loop.remove_reader(doorbell.fileno())

@@ -1,0 +1,160 @@
+"""Improviser: what to play to what was heard, and what to learn from it.
+
+Loop thread only. It asks the memory for a state like the event (its gesture token, pitch class and
+register, the most telling first) and answers with the notes that state was learned from, so an
+answer is always music that someone played. What cannot be had is relaxed from the last named
+upwards, and reported. It knows no clock, port or thread.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from oracle.event import Note
+from oracle.memory import Memory
+from oracle.navigator import Navigator, NavigatorConfig
+from oracle.transcriber import Transcriber
+
+LIVE_SOURCE: Final = "live"
+NO_STATE: Final = "no state answers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImproviserConfig:
+    """The ``[improviser]`` table.
+
+    Attributes
+    ----------
+    is_learning
+        Whether what is heard is learned while playing.
+    continuity
+        How much going on in the memory is preferred to jumping, 0 to 1.
+    min_context
+        How many states of common past a jump needs.
+    taboo_steps
+        For how many answers a state is not played again if another will do.
+    reflex_token_weight
+        How much the newest token counts, 0 to 1, when it has not heard the event itself.
+
+    Raises
+    ------
+    ValueError
+        A value is out of range.
+    """
+
+    is_learning: bool = True
+    continuity: float = 0.6
+    min_context: int = 1
+    taboo_steps: int = 4
+    reflex_token_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse what no answer could follow."""
+        self.navigation()
+        if not 0 <= self.reflex_token_weight <= 1:
+            raise ValueError(f"reflex_token_weight must be 0…1, got {self.reflex_token_weight}")
+
+    def navigation(self) -> NavigatorConfig:
+        """Say how to move through the memory: as asked, and only over states that sound."""
+        return NavigatorConfig(
+            continuity=self.continuity,
+            min_context=self.min_context,
+            taboo_steps=self.taboo_steps,
+            is_audible=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to play to one event.
+
+    Attributes
+    ----------
+    notes
+        To begin now, together; none is silence.
+    state
+        Where they come from; None in silence.
+    relaxed
+        What of the request was not met as asked.
+    why
+        What led to the state, or why there is silence.
+    """
+
+    notes: tuple[Note, ...]
+    state: int | None
+    relaxed: tuple[str, ...]
+    why: str
+
+
+class Improviser:
+    """Answers one stream from one memory, which grows by what it hears.
+
+    Parameters
+    ----------
+    rate_hz
+        Of the stream.
+    seed
+        Same memory, seed and events: same answers.
+    """
+
+    def __init__(
+        self, memory: Memory, rate_hz: float, config: ImproviserConfig, *, seed: int
+    ) -> None:
+        self._memory = memory
+        self._config = config
+        self._navigator = Navigator(
+            memory.oracle, memory.attributes, config.navigation(), seed=seed
+        )
+        self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, on a scratch memory of one event."""
+        event = self._memory.event(1)
+        scratch = self._memory.emptied()
+        for _ in range(2):
+            scratch.learn(event)
+        navigator = Navigator(scratch.oracle, scratch.attributes, self._config.navigation())
+        navigator.step({"gesture_token": 0, "pitch_class": 0, "register": 4})
+
+    def answer(self, attack: np.void, *, token: int | None, is_considered: bool) -> Answer:
+        """Decide what to play to an event.
+
+        Parameters
+        ----------
+        attack
+            The event's ATTACK record.
+        token
+            The newest one there is.
+        is_considered
+            Whether that token has heard the event.
+        """
+        trace = self._navigator.step(self._request(attack, token, is_considered))
+        relaxed = tuple(relaxation.what for relaxation in trace.relaxed)
+        if trace.state is None or trace.why is None:
+            return Answer(notes=(), state=None, relaxed=relaxed, why=NO_STATE)
+        return Answer(
+            notes=self._memory.notes(trace.state),
+            state=trace.state,
+            relaxed=relaxed,
+            why=trace.why.name.lower(),
+        )
+
+    def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:
+        """Learn an event that is over, and say whether the memory grew."""
+        if not self._config.is_learning:
+            return False
+        self._memory.learn(self._transcriber.transcribe(attack, body, token))
+        return True
+
+    def _request(self, attack: np.void, token: int | None, is_considered: bool) -> dict[str, Any]:
+        """Ask for what was heard, the most telling first."""
+        request: dict[str, Any] = {}
+        if token is not None:
+            weight = 1.0 if is_considered else self._config.reflex_token_weight
+            request["gesture_token"] = {"value": token, "weight": weight}
+        pitch = float(attack["pitch"])
+        if np.isfinite(pitch):
+            request["pitch_class"] = round(pitch) % 12
+            request["register"] = round(pitch) // 12 - 1
+        return request

@@ -1,0 +1,165 @@
+"""Rehearsal: a performance to a recording in virtual time, as fast as the machine allows.
+
+One thread, no ring and no clock but the frames: a stage takes no time, so every answer is
+considered and goes out at its decision frame. The stages, and the `Responder` that decides, are
+those of a live performance; the same recording, memory and seed give the same notes, byte for byte.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from models.audio_file import TAIL_S, AudioFile, Channel
+from models.codebook import Codebook
+from models.encoder import Encoder
+from models.listener import ATTACK, Listener
+from models.windows import WindowCutter, WindowStream
+from realtime.budget import Budget, BudgetConfig
+from realtime.clock import StreamClock
+from realtime.improviser import Improviser
+from realtime.midi import NotePlayer, Scheduler
+from realtime.monotonic import NS_PER_S
+from realtime.report import Performance
+from realtime.responder import Responder
+
+
+@dataclass(order=True, slots=True)
+class _Call:
+    """A booked call; ordered by when, then by who booked first."""
+
+    when_s: float
+    order: int
+    act: Callable[[], object] = field(compare=False)
+    is_cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        """Do not make the call."""
+        self.is_cancelled = True
+
+
+class VirtualScheduler:
+    """Time that passes when it is told to: a `Scheduler` for rehearsals."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+        self._calls: list[_Call] = []
+        self._order = count()
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the stream's start, the clock that deadlines are in."""
+        return self._now_ns
+
+    def now_s(self) -> float:
+        """Seconds since the stream's start."""
+        return self._now_ns / NS_PER_S
+
+    def call_at(self, when_s: float, callback: Callable[..., object], *args: object) -> _Call:
+        """Book a call for when time has come so far."""
+        call = _Call(when_s, next(self._order), lambda: callback(*args))
+        heapq.heappush(self._calls, call)
+        return call
+
+    def advance(self, to_ns: int) -> None:
+        """Let time pass, never back, making each booked call at its moment."""
+        while self._calls and self._calls[0].when_s * NS_PER_S <= to_ns:
+            call = heapq.heappop(self._calls)
+            self._now_ns = max(self._now_ns, round(call.when_s * NS_PER_S))
+            if not call.is_cancelled:
+                call.act()
+        self._now_ns = max(self._now_ns, to_ns)
+
+    def finish(self) -> None:
+        """Let time pass until nothing is booked any more."""
+        while self._calls:
+            self.advance(round(self._calls[0].when_s * NS_PER_S) + 1)
+
+
+class Rehearsal:
+    """Plays to a recording in virtual time.
+
+    Parameters
+    ----------
+    block_frames
+        How much is heard in one call; changes nothing that is decided.
+    make_player
+        Builds the player on the rehearsal's scheduler; `run` closes it.
+    """
+
+    def __init__(
+        self,
+        *,
+        file: AudioFile,
+        channel: Channel,
+        block_frames: int,
+        listener: Listener,
+        encoder: Encoder,
+        codebook: Codebook,
+        improviser: Improviser,
+        make_player: Callable[[Scheduler], NotePlayer],
+        budget: BudgetConfig,
+    ) -> None:
+        self.performance = Performance()
+        self._blocks = file.blocks(block_frames, channel, tail_s=TAIL_S)
+        self._rate_hz = file.rate_hz
+        self._listener = listener
+        self._encoder = encoder
+        self._codebook = codebook
+        self._windows = WindowStream(WindowCutter(file.rate_hz, encoder.spec))
+        self._scheduler = VirtualScheduler()
+        self._make_player = make_player
+        self._improviser = improviser
+        self._budget = budget
+        self._asked: list[tuple[int, int]] = []
+
+    def run(self, seconds: float | None = None) -> None:
+        """Play until the recording, or the first `seconds` of it, are over."""
+        clock = StreamClock.exact(self._rate_hz, 0)
+        with self._make_player(self._scheduler) as player:
+            responder = Responder(
+                improviser=self._improviser,
+                player=player,
+                scheduler=self._scheduler,
+                clock=clock,
+                budget=Budget(self._budget),
+                performance=self.performance,
+                ask=self._ask,
+                predict_finish_ns=lambda now_ns: now_ns,
+            )
+            for record in self._records(seconds):
+                now_ns = clock.monotonic_ns(int(record["decision_frame"]))
+                self._scheduler.advance(now_ns)
+                record["popped_ns"] = record["published_ns"] = self._scheduler.now_ns()
+                if record["kind"] == ATTACK:
+                    responder.hear(record)
+                    self._recognise(responder)
+                else:
+                    responder.learn(record)
+            self._scheduler.finish()
+        self.performance.n_notes = player.n_notes
+
+    def _records(self, seconds: float | None) -> Iterator[np.void]:
+        """Hear the recording, block by block."""
+        n_left = None if seconds is None else round(seconds * self._rate_hz)
+        for block in self._blocks:
+            if n_left is not None:
+                block = block[:n_left]
+                n_left -= block.size
+            self._windows.append(block)
+            yield from self._listener.hear(block)
+            if n_left == 0:
+                return
+
+    def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
+        self._asked.append((index, end_frame))
+
+    def _recognise(self, responder: Responder) -> None:
+        """Embed what was asked for, at once."""
+        while self._asked:
+            index, end_frame = self._asked.pop()
+            window = self._windows.cut(end_frame)
+            embedding = self._encoder.encode(window[np.newaxis])[0]
+            token, _ = self._codebook.lookup(embedding)
+            responder.recognise(token, end_frame, index)

@@ -1,0 +1,179 @@
+"""Responder: what becomes of each event, from its ATTACK through its answer to its BODY.
+
+Loop thread only. It sets the deadline, asks for the token, decides whether to wait for it, has the
+answer decided and played, and has the event learned; every step is timed and every silence has a
+counted reason. It knows no thread and no clock of its own: a performance and a rehearsal drive the
+same responder. It never sleeps, and waits for nothing but the timer it sets.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime.budget import Budget
+from realtime.clock import StreamClock
+from realtime.improviser import Improviser
+from realtime.midi import NotePlayer, Scheduler, Timer
+from realtime.monotonic import NS_PER_S
+from realtime.report import Performance
+
+Ask = Callable[[int, int, int], None]
+"""Ask for the token of an event: its index, the window's end frame, and until when it is useful."""
+
+
+@dataclass(slots=True)
+class _Event:
+    """An event between its ATTACK and its BODY; `timer` is set while it waits for its token."""
+
+    attack: np.void
+    onset_ns: int
+    token: int | None = None
+    timer: Timer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _TokenInUse:
+    """The newest token there is, whatever it was asked for."""
+
+    token: int
+    end_frame: int
+
+
+class Responder:
+    """Answers and learns events.
+
+    Parameters
+    ----------
+    clock
+        From frame positions to the time that `scheduler` keeps.
+    ask
+        How to ask for a token; the answer comes through `recognise`, or never.
+    predict_finish_ns
+        When a token asked for now is expected; given the time now.
+    """
+
+    def __init__(
+        self,
+        *,
+        improviser: Improviser,
+        player: NotePlayer,
+        scheduler: Scheduler,
+        clock: StreamClock,
+        budget: Budget,
+        performance: Performance,
+        ask: Ask,
+        predict_finish_ns: Callable[[int], int],
+    ) -> None:
+        self._improviser = improviser
+        self._player = player
+        self._scheduler = scheduler
+        self._clock = clock
+        self._budget = budget
+        self._performance = performance
+        self._ask = ask
+        self._predict_finish_ns = predict_finish_ns
+        self._events: dict[int, _Event] = {}
+        self._in_use: _TokenInUse | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether some event still waits for its token."""
+        return any(event.timer is not None for event in self._events.values())
+
+    def hear(self, attack: np.void) -> None:
+        """Take an ATTACK record: ask for its token, and wait for it if that can be in time."""
+        onset_ns = self._clock.monotonic_ns(int(attack["onset_frame"]))
+        self._time_hearing(attack, onset_ns)
+        index = int(attack["index"])
+        event = self._events[index] = _Event(attack, onset_ns)
+        self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
+        now_ns = self._scheduler.now_ns()
+        if not self._budget.may_wait(onset_ns, self._predict_finish_ns(now_ns)):
+            self._answer(event)
+            return
+        wait_s = (self._budget.last_wait_ns(onset_ns) - now_ns) / NS_PER_S
+        event.timer = self._scheduler.call_at(self._scheduler.now_s() + wait_s, self._answer, event)
+
+    def recognise(self, token: int, end_frame: int, index: int | None = None) -> None:
+        """Take a token into use, and answer the event `index` if it waits for it."""
+        self._in_use = _TokenInUse(token, end_frame)
+        if index is None:
+            return
+        event = self._events.get(index)
+        if event is not None:
+            event.token = token
+        if event is not None and event.timer is not None:
+            self._answer(event)
+        else:
+            self._performance.late_tokens += 1
+
+    def learn(self, body: np.void) -> None:
+        """Take a BODY record: answer its event now if it still waits, then learn it."""
+        event = self._events.pop(int(body["index"]))
+        if event.timer is not None:
+            self._answer(event)
+        self._performance.n_learned += self._improviser.learn(event.attack, body, event.token)
+
+    def stop(self) -> None:
+        """Wait no more; events that still did go unanswered."""
+        for event in self._events.values():
+            if event.timer is not None:
+                event.timer.cancel()
+                event.timer = None
+                self._performance.unanswered["stopped"] += 1
+
+    def _answer(self, event: _Event) -> None:
+        """Decide and play, considered or by reflex."""
+        deciding_ns = self._scheduler.now_ns()
+        if event.timer is not None:
+            event.timer.cancel()
+            event.timer = None
+        is_late = self._budget.is_late(event.onset_ns, deciding_ns)
+        if is_late and self._budget.config.late_notes == "drop":
+            self._performance.unanswered["too late"] += 1
+            return
+        in_use = self._in_use
+        answer = self._improviser.answer(
+            event.attack,
+            token=None if in_use is None else in_use.token,
+            is_considered=self._budget.is_considered(self._heard_ns(event, in_use)),
+        )
+        decided_ns = self._scheduler.now_ns()
+        self._performance.relaxed.update(answer.relaxed)
+        if not answer.notes:
+            self._performance.unanswered[answer.why] += 1
+            return
+        self._player.play(answer.notes)
+        self._time_answer(event, in_use, deciding_ns, decided_ns)
+
+    def _heard_ns(self, event: _Event, in_use: _TokenInUse | None) -> int:
+        """How much of the event's note the token contains; below 0 if it ends before the note."""
+        if in_use is None:
+            return -1
+        return self._clock.monotonic_ns(in_use.end_frame) - event.onset_ns
+
+    def _time_hearing(self, attack: np.void, onset_ns: int) -> None:
+        decision_ns = self._clock.monotonic_ns(int(attack["decision_frame"]))
+        popped_ns, published_ns = int(attack["popped_ns"]), int(attack["published_ns"])
+        stages = self._performance.stages
+        stages["capture"].record(popped_ns - decision_ns)
+        stages["listen"].record(decision_ns - onset_ns + published_ns - popped_ns)
+        self._performance.n_events += 1
+
+    def _time_answer(
+        self, event: _Event, in_use: _TokenInUse | None, deciding_ns: int, decided_ns: int
+    ) -> None:
+        sent_ns = self._scheduler.now_ns()
+        performance = self._performance
+        performance.n_answers += 1
+        performance.stages["inference"].record(deciding_ns - int(event.attack["published_ns"]))
+        performance.stages["oracle"].record(decided_ns - deciding_ns)
+        performance.stages["midi"].record(sent_ns - decided_ns)
+        performance.event_latency.record(sent_ns - event.onset_ns)
+        performance.late_notes += self._budget.is_late(event.onset_ns, sent_ns)
+        if in_use is not None:
+            heard_ns = self._heard_ns(event, in_use)
+            performance.heard.record(heard_ns)
+            performance.n_considered += self._budget.is_considered(heard_ns)
+            performance.token_age.record(sent_ns - event.onset_ns - heard_ns)

@@ -111,6 +111,7 @@ class Engine:
 
     def warm_up(self) -> int:
         """Compile the kernels and run the encoder, and return what one pass costs, in ns."""
+        has_ended(self._source.counters)
         self._ears.warm_up()
         pass_ns = self._worker.warm_up()
         self._predictor = PassPredictor(pass_ns)

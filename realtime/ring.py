@@ -295,7 +295,7 @@ class Observer:
 
 
 def make_ring(capacity: int, dtype: DTypeLike) -> tuple[Producer, Consumer]:
-    """Make a ring and return its two ends.
+    """Make a ring and return its two ends, their kernels compiled.
 
     Parameters
     ----------
@@ -316,7 +316,11 @@ def make_ring(capacity: int, dtype: DTypeLike) -> tuple[Producer, Consumer]:
     if np.dtype(dtype).hasobject:
         raise TypeError(f"dtype must have a fixed size, got {np.dtype(dtype)}")
     ring = Ring(np.zeros(capacity, dtype), aligned_words(2 * CACHE_LINE_WORDS))
-    return Producer(ring), Consumer(ring)
+    producer, consumer = Producer(ring), Consumer(ring)
+    producer.push_nowait(np.empty(0, dtype))
+    consumer.pop_nowait()
+    Observer(ring).read(0, np.empty(0, dtype))
+    return producer, consumer
 
 
 def aligned_words(n: int) -> NDArray[np.int64]:

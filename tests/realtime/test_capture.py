@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks._musician import n_breaks
+from benchmarks._neighbours import gil_hogs
 from realtime.capture import AudioInput
 from realtime.clock import StreamClock
 from realtime.devices import find_input
@@ -27,7 +28,6 @@ from realtime.source import (
     has_ended,
 )
 from tests.realtime.conftest import JACK_BLOCK_FRAMES, JACK_RATE_HZ
-from tests.realtime.musician import RAMP_FRAMES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -52,13 +52,6 @@ def captured(source: AudioInput, bell: Doorbell, n_frames: int) -> Any:
     return np.concatenate(blocks)
 
 
-def n_breaks(ramp: Any) -> int:
-    """Count where a ramp, once begun, breaks off; breaks within one block are one."""
-    ramp = ramp[np.flatnonzero(ramp)[0] :].astype(np.int64)
-    places = np.flatnonzero((np.diff(ramp) - 1) % RAMP_FRAMES)
-    return int(np.count_nonzero(np.diff(places, prepend=-np.inf) > JACK_BLOCK_FRAMES))
-
-
 def played(name: str, bell: Doorbell, **config: Any) -> tuple[AudioInput, Any]:
     """Capture a tenth of a second of the musician."""
     source = AudioInput(CaptureConfig(device=name, **config), bell)
@@ -72,7 +65,7 @@ def test_what_is_played_arrives_sample_for_sample(jack_input: str, bell: Doorbel
     frames = captured(source, bell, 2 * JACK_RATE_HZ)
     assert source.rate_hz == JACK_RATE_HZ
     assert np.ptp(frames) > JACK_RATE_HZ
-    assert n_breaks(frames) <= source.counters[OVERFLOWS]
+    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
     assert source.counters[DROPPED_BLOCKS] == 0
     assert frames.size == source.counters[CALLBACKS] * JACK_BLOCK_FRAMES
 
@@ -95,7 +88,7 @@ def test_blocks_may_differ_from_the_devices(
 ) -> None:
     """PortAudio cuts the server's 128 frames anew, and none is lost."""
     source, frames = played(jack_input, bell, channel=1, block_frames=block_frames)
-    assert n_breaks(frames) <= source.counters[OVERFLOWS]
+    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
     assert frames.size == source.counters[CALLBACKS] * block_frames
 
 
@@ -119,25 +112,12 @@ def test_the_clock_knows_when_each_frame_was_played(jack_input: str, bell: Doorb
 @pytest.mark.slow
 def test_no_block_is_lost_while_two_threads_hold_the_gil(jack_input: str, bell: Doorbell) -> None:
     """Ten seconds of two spinning threads, and every block that the server gave is there."""
-    is_over = threading.Event()
-
-    def spin() -> None:
-        while not is_over.is_set():
-            pass
-
-    hogs = [threading.Thread(target=spin) for _ in range(2)]
     source = AudioInput(CaptureConfig(device=jack_input, channel=1), bell)
-    for hog in hogs:
-        hog.start()
-    try:
+    with gil_hogs(2):
         frames = captured(source, bell, 10 * JACK_RATE_HZ)
-    finally:
-        is_over.set()
-        for hog in hogs:
-            hog.join()
     assert source.counters[DROPPED_BLOCKS] == 0
     assert frames.size == source.counters[CALLBACKS] * JACK_BLOCK_FRAMES
-    assert n_breaks(frames) <= source.counters[OVERFLOWS]
+    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
 
 
 @pytest.mark.jack
@@ -150,7 +130,7 @@ def test_a_full_ring_drops_whole_blocks_and_counts_them(jack_input: str, bell: D
     source.stop()
     frames = source.audio.pop_nowait()
     assert frames.size == 2**16
-    assert n_breaks(frames) <= source.counters[OVERFLOWS]
+    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
     n_dropped = source.counters[DROPPED_BLOCKS]
     assert source.counters[DROPPED_FRAMES] == n_dropped * JACK_BLOCK_FRAMES
     assert source.counters[CALLBACKS] == n_dropped + 2**16 // JACK_BLOCK_FRAMES
@@ -198,6 +178,8 @@ def test_a_server_that_dies_is_noticed_and_does_not_hold_up_the_end(
     """One error, a stop within seconds, and a process that ends: in a process of its own."""
     code = f"""
 import os, signal
+from benchmarks._musician import n_breaks
+from benchmarks._neighbours import gil_hogs
 from realtime.capture import AudioInput
 from realtime.devices import refresh_devices
 from realtime.doorbell import Doorbell

@@ -1,19 +1,28 @@
-"""A JACK client in a process of its own that plays a ramp until its standard input is closed.
+"""Musician: a JACK client in a process of its own, playing a ramp until its input is closed.
 
 Channel 1 counts the frames from 0, modulo `RAMP_FRAMES`, which float32 holds exactly; channel 2 is
-its negative. Run as ``python -m tests.realtime.musician NAME``; says ``ready`` when it plays.
+its negative. Run as ``python -m benchmarks._musician NAME``; says ``ready`` when it plays.
 """
 
 import sys
 
-import jack
 import numpy as np
+from numpy.typing import NDArray
 
 RAMP_FRAMES = 2**20
 
 
+def n_breaks(ramp: NDArray[np.float32], block_frames: int) -> int:
+    """Count where a captured ramp, once begun, breaks off; breaks within one block are one."""
+    frames = ramp[int(np.argmax(ramp != 0)) :].astype(np.int64)
+    places = np.flatnonzero((np.diff(frames) - 1) % RAMP_FRAMES)
+    return int(np.count_nonzero(np.diff(places, prepend=-np.inf) > block_frames))
+
+
 def main() -> None:
     """Play."""
+    import jack
+
     client = jack.Client(sys.argv[1], no_start_server=True)
     up = client.outports.register("up")
     down = client.outports.register("down")

@@ -1,0 +1,94 @@
+"""A JACK server without hardware, and a musician who plays to it, for benchmarks and tests."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class JackMissingError(Exception):
+    """Raised when there is no JACK server to be had; the message says what to install."""
+
+
+@contextlib.contextmanager
+def jack_server(
+    *, rate_hz: int = 48_000, block_frames: int = 128
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server of its own name, which JACK clients of this process find by default.
+
+    Raises
+    ------
+    JackMissingError
+        There is no jackd, no libjack or no JACK-Client, or the server does not start.
+    """
+    jackd = shutil.which("jackd")
+    if jackd is None:
+        raise JackMissingError("there is no jackd: apt-get install jackd2")
+    try:
+        import jack
+    except (ImportError, OSError) as error:
+        raise JackMissingError(f"JACK-Client cannot be imported: {error}") from None
+    name = f"musichal{os.getpid()}"
+    driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(block_frames)]
+    with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1"):
+        server = subprocess.Popen(
+            [jackd, "--no-realtime", "-n", name, *driver],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        jack.set_error_function(lambda message: None)
+        try:
+            while not _answers(jack):
+                if server.poll() is not None:
+                    raise JackMissingError("jackd does not start here")
+                time.sleep(0.05)  # it has no way of saying that it is ready
+            yield server
+        finally:
+            jack.set_error_function(None)
+            server.terminate()
+            server.wait()
+
+
+def _answers(jack: Any) -> bool:
+    try:
+        jack.Client("knock", no_start_server=True).close()
+    except jack.JackOpenError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def musician(name: str = "musician") -> Iterator[str]:
+    """Let a musician in another process play ramps on two channels of the running server."""
+    player = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks._musician", name],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert player.stdin is not None
+    assert player.stdout is not None
+    with player, player.stdin:
+        assert player.stdout.readline() == b"ready\n"
+        yield name
+
+
+@contextlib.contextmanager
+def seen_by_portaudio() -> Iterator[None]:
+    """Let PortAudio see the server and its clients meanwhile, and let go of them in the end."""
+    from realtime.devices import refresh_devices
+
+    refresh_devices()
+    try:
+        yield
+    finally:
+        with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER="none"):
+            refresh_devices()

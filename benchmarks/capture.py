@@ -1,0 +1,103 @@
+"""Capture: how many blocks are lost while two Python threads spin on the GIL.
+
+A real JACK server without hardware, a musician in another process who plays a ramp, and this
+process listening as on stage. Budget: none lost in a minute, at any block from 32 to 1024 frames.
+
+Three counts: `dropped` (our ring was full), `breaks` (the ramp did not continue, whoever is to
+blame) and `xruns` (the server's own, which it reports). A break without an xrun would be ours.
+`late` is how long after the earliest possible moment the callback ran.
+
+How it could mislead: without real-time scheduling the server itself is late on a busy machine,
+which shows as xruns and says nothing about us; a dummy driver has no hardware that could be slow.
+"""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks._jack import JackMissingError, jack_server, musician, seen_by_portaudio
+from benchmarks._musician import n_breaks
+from benchmarks._neighbours import gil_hogs
+from realtime.capture import AudioInput
+from realtime.doorbell import Doorbell
+from realtime.errors import PortAudioMissingError
+from realtime.source import CALLBACKS, DROPPED_BLOCKS, OVERFLOWS, CaptureConfig
+
+RATE_HZ = 48_000
+N_HOGS = 2
+
+
+def measure(block_frames: int, duration_s: float) -> dict[str, Any]:
+    """Listen to one server with blocks of that length, and return what arrived."""
+    with (
+        jack_server(rate_hz=RATE_HZ, block_frames=block_frames),
+        musician() as name,
+        seen_by_portaudio(),
+        gil_hogs(N_HOGS),
+    ):
+        bell = Doorbell()
+        config = CaptureConfig(device=name, channel=1, block_frames=block_frames)
+        source = AudioInput(config, bell)
+        frames, stamps = [], []
+        source.start()
+        end_s = time.monotonic() + duration_s
+        while time.monotonic() < end_s:
+            bell.wait(1.0)
+            frames.append(source.audio.pop_nowait())
+            stamps.append(source.stamps.pop_nowait())
+        source.stop()
+        frames.append(source.audio.pop_nowait())
+        bell.close()
+    heard = np.concatenate(frames)
+    return {
+        "block_frames": block_frames,
+        "callbacks": int(source.counters[CALLBACKS]),
+        "dropped": int(source.counters[DROPPED_BLOCKS]),
+        "missing": int(source.counters[CALLBACKS]) - heard.size // block_frames,
+        "breaks": n_breaks(heard, block_frames),
+        "xruns": int(source.counters[OVERFLOWS]),
+        "late_ms": _lateness_ms(np.concatenate(stamps)),
+    }
+
+
+def _lateness_ms(stamps: Any) -> dict[str, float]:
+    """Return percentiles of each callback's delay against the least delayed one near it."""
+    early_ns = stamps["host_ns"] - stamps["frame"] * (1e9 / RATE_HZ)
+    late_ns = [part - part.min() for part in np.array_split(early_ns, max(len(early_ns) // 100, 1))]
+    p50, p95, p99, largest = np.percentile(np.concatenate(late_ns), [50, 95, 99, 100]) / 1e6
+    return {"p50": p50, "p95": p95, "p99": p99, "max": largest}
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="two seconds, blocks of 128 frames")
+    parser.add_argument("--seconds", type=float, default=60.0, help="per block length")
+    parser.add_argument("--blocks", type=int, nargs="+", default=[32, 128, 1024], metavar="FRAMES")
+    options = parser.parse_args()
+    blocks, duration_s = ([128], 2.0) if options.quick else (options.blocks, options.seconds)
+    try:
+        rows = [measure(block_frames, duration_s) for block_frames in blocks]
+    except (JackMissingError, PortAudioMissingError) as error:
+        print(json.dumps({"skipped": str(error)}) if options.json else f"Not measured: {error}")
+        return
+    if options.json:
+        print(json.dumps({"seconds": duration_s, "n_gil_hogs": N_HOGS, "rows": rows}))
+    else:
+        print(f"{duration_s:g} s each, {N_HOGS} threads spinning on the GIL")
+        print("block  callbacks  dropped  missing  breaks  xruns   late ms p50 / p95 / p99 / max")
+        for row in rows:
+            counts = [row[name] for name in ("callbacks", "dropped", "missing", "breaks", "xruns")]
+            widths = zip(counts, (9, 8, 8, 7, 6), strict=True)
+            late = " / ".join(f"{value:.2f}" for value in row["late_ms"].values())
+            print(f"{row['block_frames']:5}  " + "".join(f"{n:{w}}" for n, w in widths), "  ", late)
+    sys.exit(any(row["dropped"] or row["missing"] for row in rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from oracle._look_up import N_FOUND, find_states
-from oracle._masks import any_moves, apply_mask, meets_all
+from oracle._look_up import find_states
+from oracle._masks import DROPPED, MET, any_moves, apply_mask, meets_all
 from oracle._near import (
     CONTINUATION,
     LOOK_UP,
@@ -22,14 +22,17 @@ from oracle._near import (
     common_past,
     draw_from_cluster,
     follow_links,
+    is_among,
 )
 from oracle.attribute_table import AttributeArrays
 from oracle.audio_oracle import OracleArrays
 
+N_FOUND = 8  # candidates that a look-up adds
 N_CANDIDATES = N_NEAR + N_FOUND
 N_DRAWS = N_WALKED + 2
-N_EXAMINED = 512  # by the first look-up of a step; half as many by each that asks for less
+N_EXAMINED = 512  # states, by one look-up
 NEVER = np.iinfo(np.int64).max
+NOTHING, TABOO, OPEN = range(3)
 
 
 class Rules(NamedTuple):
@@ -70,6 +73,7 @@ class Scratch(NamedTuple):
     rows: NDArray[np.void]  # (N_CANDIDATES,), CANDIDATE_DTYPE
     masks: NDArray[np.float64]  # (n_criteria, N_CANDIDATES)
     outcomes: NDArray[np.int64]  # (n_criteria,), MET, NEAREST or DROPPED
+    kept: NDArray[np.void]  # (n_criteria,), TERM_DTYPE
     examined: NDArray[np.int64]  # (N_EXAMINED,), states
 
 
@@ -85,45 +89,75 @@ class Choice(NamedTuple):
 def choose(scene: Scene, scratch: Scratch) -> Choice:
     """Take one step; kernel.
 
-    What is given up, in order: that it be near; the taboo, if without it the request can be met;
-    the hard criteria, from the last.
+    If no state meets all hard criteria, each is kept, in order, that one meets together with those
+    kept before. First that the state be near is given up, then that it not be taboo, then criteria.
     """
-    rows = scratch.rows
+    n_hard = scene.n_hard
     recent = max(1, scene.step - scene.rules.taboo_steps)
-    n_near = _gather(scene, recent, rows)
-    n_found, n_kept, taboo_since = 0, scene.n_hard, recent
-    n_examined = N_EXAMINED
-    while True:
-        kept = scene.terms[:n_kept]
-        is_met, is_taboo_met = _transpose(scene, kept, taboo_since, rows[:n_near])
-        if is_met:
-            break
-        n_found, is_taboo_found = _look_up(
-            scene, kept, taboo_since, scratch.examined[:n_examined], rows[n_near:]
-        )
-        if n_found > 0:
-            break
-        if is_taboo_met or is_taboo_found:
-            taboo_since = NEVER
-        elif n_kept > scene.n_held:
-            n_kept -= 1
-            n_examined = max(n_examined // 2, N_FOUND)
-        else:
-            return Choice(-1, 0, False)
-    n = n_near + n_found
-    rows = rows[:n]
+    n_near = _gather(scene, recent, scratch.rows)
+    n_kept, taboo_since = n_hard, recent
+    scratch.kept[:n_hard] = scene.terms[:n_hard]
+    scratch.outcomes[:] = MET
+    found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
+    if found == NOTHING and n_hard > 0:
+        n_kept = 0
+        for j in range(n_hard):
+            scratch.kept[n_kept] = scene.terms[j]
+            if _attempt(scene, scratch, n_kept + 1, taboo_since, n_near)[0] != NOTHING:
+                n_kept += 1
+            elif j < scene.n_held:
+                return Choice(-1, 0, False)
+            else:
+                scratch.outcomes[j] = DROPPED
+        found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
+    if found == TABOO:
+        taboo_since = NEVER
+        found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
+    if found == NOTHING:
+        return Choice(-1, 0, False)
+    rows = scratch.rows[:n]
     _spread(scene, taboo_since, rows)
-    for j in range(scene.terms.size):
-        scratch.outcomes[j] = apply_mask(
-            scene.table.values,
-            scene.token_distance,
-            scene.terms[j],
-            j < scene.n_held,
-            rows,
-            scratch.masks[j, :n],
-        )
+    # what is kept comes first: the nearest to what cannot be met must not decide against it
+    for is_kept in (True, False):
+        for j in range(scene.terms.size):
+            if is_kept == (j < n_hard and scratch.outcomes[j] == MET):
+                _mask(scene, scratch, j, rows)
     chosen = _draw(rows, scene.draws[0], scene.rules.is_probabilistic)
     return Choice(chosen, n, taboo_since == NEVER)
+
+
+@njit(nogil=True, cache=True)
+def _mask(scene: Scene, scratch: Scratch, j: int, rows: NDArray[np.void]) -> None:
+    """Mask the candidates by criterion j."""
+    scratch.outcomes[j] = apply_mask(
+        scene.table.values,
+        scene.token_distance,
+        scene.terms[j],
+        j < scene.n_held,
+        rows,
+        scratch.masks[j, : rows.size],
+    )
+
+
+@njit(nogil=True, cache=True)
+def _attempt(
+    scene: Scene, scratch: Scratch, n_kept: int, taboo_since: int, n_near: int
+) -> tuple[int, int]:
+    """Look for states that meet the criteria kept, near and, if need be, anywhere.
+
+    With labels to come, what leads to them is looked for everywhere in any case.
+
+    Returns
+    -------
+    found, n
+        NOTHING, TABOO (only what may not be chosen) or OPEN; the number of candidates.
+    """
+    kept, rows = scratch.kept[:n_kept], scratch.rows
+    found = _transpose(scene, kept, taboo_since, rows[:n_near])
+    if found == OPEN and scene.label_end.size == 0:
+        return found, n_near
+    found_there, n = _look_up(scene, kept, taboo_since, scratch.examined, n_near, rows)
+    return max(found, found_there), n
 
 
 @njit(nogil=True, cache=True)
@@ -146,32 +180,30 @@ def _gather(scene: Scene, recent: int, rows: NDArray[np.void]) -> int:
 @njit(nogil=True, cache=True)
 def _transpose(
     scene: Scene, kept: NDArray[np.void], taboo_since: int, rows: NDArray[np.void]
-) -> tuple[bool, bool]:
-    """Let each candidate sound as the kept criteria ask, the transposition in force tried first.
+) -> int:
+    """Let each candidate sound as the criteria kept ask, the transposition in force tried first.
 
     Returns
     -------
-    is_met, is_taboo_met
-        Whether a candidate that may be chosen meets them all, and whether a taboo one does.
+    found
+        NOTHING, TABOO or OPEN.
     """
     values, tried, last_visit = scene.table.values, scene.rules.transpositions, scene.last_visit
     n_tried = tried.size if any_moves(kept) else 0
-    is_met, is_taboo_met = False, False
+    found = NOTHING
     for i in range(rows.size):
         state = rows[i]["state"]
         rows[i]["transposition"] = scene.transposition
-        meets = meets_all(values, kept, state, scene.transposition)
+        is_met = meets_all(values, kept, state, scene.transposition)
         for t in range(n_tried):
-            if meets:
+            if is_met:
                 break
-            meets = meets_all(values, kept, state, tried[t])
-            if meets:
+            is_met = meets_all(values, kept, state, tried[t])
+            if is_met:
                 rows[i]["transposition"] = tried[t]
-        if meets and last_visit[state] < taboo_since:
-            is_met = True
-        elif meets:
-            is_taboo_met = True
-    return is_met, is_taboo_met
+        if is_met:
+            found = max(found, OPEN if last_visit[state] < taboo_since else TABOO)
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -180,46 +212,52 @@ def _look_up(
     kept: NDArray[np.void],
     taboo_since: int,
     examined: NDArray[np.int64],
+    n_near: int,
     rows: NDArray[np.void],
-) -> tuple[int, bool]:
-    """Find states anywhere that meet the kept criteria, the transposition in force tried first.
+) -> tuple[int, int]:
+    """Add states from anywhere that meet the criteria kept and lead furthest along the labels.
 
     Returns
     -------
-    n_found, is_taboo_found
-        How many rows were written, and whether others were passed over as taboo.
+    found, n
+        NOTHING, TABOO or OPEN; the number of candidates.
     """
-    transposition = scene.transposition
+    values, regions, n_states = scene.table.values, scene.rules.regions, scene.n_states
+    upcoming, label_end = scene.upcoming, scene.label_end
+    cluster, last_visit = scene.oracle.cluster, scene.last_visit
+    recent = max(1, scene.step - scene.rules.taboo_steps)
     n_tried = scene.rules.transpositions.size if any_moves(kept) else 0
-    n_each = max(examined.size // max(n_tried, 1), N_FOUND)
-    is_taboo_found = False
+    found, n = NOTHING, n_near
     for t in range(-1, n_tried):
+        transposition = scene.transposition
         if t >= 0:
             transposition = int(scene.rules.transpositions[t])
-            examined = examined[:n_each]
-        n_found, is_taboo = find_states(
-            scene.table,
-            kept,
-            transposition,
-            scene.rules.regions,
-            scene.n_states,
-            scene.last_visit,
-            taboo_since,
-            scene.draws[1],
-            examined,
-            rows,
+            examined = examined[: max(examined.size // 2, N_FOUND)]
+        n_found = find_states(
+            scene.table, kept, transposition, regions, n_states, scene.draws[1], examined
         )
-        is_taboo_found |= is_taboo
-        if n_found > 0:
+        furthest = 0
+        for i in range(n_found):
+            if last_visit[examined[i]] < taboo_since and label_end.size > 0:
+                n_met = _n_met(values, upcoming, label_end, examined[i], transposition, n_states)
+                furthest = max(furthest, n_met)
+        for i in range(n_found):
+            state = examined[i]
+            if last_visit[state] >= taboo_since:
+                found = max(found, TABOO)
+                continue
+            found = OPEN
+            n_met = _n_met(values, upcoming, label_end, state, transposition, n_states)
+            if n < n_near + N_FOUND and n_met >= furthest and not is_among(rows[:n], state):
+                rows[n]["state"] = state
+                rows[n]["origin"] = LOOK_UP
+                rows[n]["context"] = common_past(cluster, scene.state, state - 1)
+                rows[n]["transposition"] = transposition
+                rows[n]["is_taboo"] = last_visit[state] >= recent
+                n += 1
+        if found == OPEN:
             break
-    recent = max(1, scene.step - scene.rules.taboo_steps)
-    for i in range(n_found):
-        state = rows[i]["state"]
-        rows[i]["origin"] = LOOK_UP
-        rows[i]["context"] = common_past(scene.oracle.cluster, scene.state, state - 1)
-        rows[i]["transposition"] = transposition
-        rows[i]["is_taboo"] = scene.last_visit[state] >= recent
-    return n_found, is_taboo_found
+    return found, n
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -30,7 +30,7 @@ from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.metrics import EventMetric
-from oracle.request import Criterion, Request, criteria_of, terms_of
+from oracle.request import TERM_DTYPE, Criterion, Request, criteria_of, terms_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)
 
@@ -242,15 +242,16 @@ class Navigator:
         return trace
 
     def place(self, state: int) -> None:
-        """Go to a state, as if it had just been played; 0 is nowhere.
+        """Go on from a state; 0 is nowhere.
 
         Raises
         ------
         ValueError
             There is no such state.
         """
-        if not 0 <= state < self._n_states():
-            raise ValueError(f"state must be 0…{self._n_states() - 1}, got {state}")
+        n_states = min(self._table.n_states, self._oracle.n_states)
+        if not 0 <= state < n_states:
+            raise ValueError(f"state must be 0…{n_states - 1}, got {state}")
         self.state = state
 
     def generate(self, n_steps: int) -> list[Trace]:
@@ -277,9 +278,6 @@ class Navigator:
             self.step(label, list(islice(scenario, i + 1, i + 1 + n_ahead)))
             for i, label in enumerate(scenario)
         ]
-
-    def _n_states(self) -> int:
-        return min(self._table.n_states, self._oracle.n_states)
 
     def _scene(
         self,
@@ -367,5 +365,6 @@ def _new_scratch(n_criteria: int) -> Scratch:
         rows=np.zeros(N_CANDIDATES, CANDIDATE_DTYPE),
         masks=np.zeros((n_criteria, N_CANDIDATES)),
         outcomes=np.zeros(n_criteria, np.int64),
+        kept=np.zeros(n_criteria, TERM_DTYPE),
         examined=np.zeros(N_EXAMINED, np.int64),
     )

@@ -22,9 +22,10 @@ logic) give each candidate a mask of 0…1:
 
 A candidate's probability is multiplied by mask · weight + 1 − weight. What is missing in a state
 meets nothing. A criterion of weight 1 that is not a gradient is *hard*: states that meet it are
-looked for near the current state, then in the whole memory. If there are none that meet all hard
-criteria, the last named is relaxed first: its `==` takes the nearest, any other type counts for
-nothing; and so on upwards. A criterion that `is_held` is never relaxed: rather silence.
+looked for near the current state, then in the whole memory. If none meets all hard criteria, each
+is kept, in the order named, that a state meets together with those kept before it; the others are
+relaxed: `==` takes the nearest, any other type counts for nothing. A criterion that `is_held` is
+never relaxed: rather silence.
 """
 
 import difflib

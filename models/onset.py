@@ -1,9 +1,11 @@
-"""Onsets: spectral flux with a maximum filter (SuperFlux), a causal peak rule, and their first frame.
+"""Onsets: spectral flux with a maximum filter (SuperFlux), a causal peak rule, the first frame.
 
 Compiled for the listener's thread, one call per hop; it never allocates and never looks ahead.
-SuperFlux: Böck & Widmer, DAFx 2013. The magnitudes are taken relative to a running reference level, so
-that the same playing gives the same flux at any gain. The first frame is picked in the waveform, where
-Akaike's information criterion sees two noises best divided (Maeda 1985, as in seismology).
+SuperFlux: Böck & Widmer, DAFx 2013. The magnitudes are taken relative to a running reference, so
+that the same playing gives the same flux at any gain. The window falls much faster than it rises:
+it tells semitones apart like its whole length and reacts like its short end. The first frame is
+picked in the waveform, where Akaike's information criterion sees two noises best divided (Maeda
+1985, as in seismology).
 """
 
 from typing import NamedTuple
@@ -18,19 +20,30 @@ from models.spectrum import (
     _filter_magnitudes,
     _real_fft,
     fourier_tables,
-    hann,
     log_filterbank,
     nearest_power_of_two,
+    rise_fall_window,
 )
 
-FRAME_S = 0.023
 FRAMES_PER_S = 200
+FRAME_S = 0.046
+FALL_S = 0.008
+"""The window's falling end. Against a symmetric 23 ms window, both at their best settings, micro F
+on 13 drum tracks and the piano is .975 and .960 against .965 and .921, and as early."""
 BANDS_PER_OCTAVE = 24
 LOW_HZ, HIGH_HZ = 30.0, 17000.0
+COMPRESSION = 40.0
+"""A band so many times weaker than the reference is where the logarithm turns linear."""
+REFERENCE_DB_PER_S = 10.0
+"""The reference follows the loudest band at once and forgets it so fast."""
+LAG_HOPS = 2
+"""A band's rise is counted over 10 ms."""
 PEAK_HOPS = 6
 """A peak is the highest flux of the last 30 ms …"""
-MEAN_HOPS = 20
-"""… and exceeds the mean flux of the last 100 ms."""
+MEAN_HOPS = 40
+"""… and exceeds the mean of the last 200 ms …"""
+MEAN_FACTOR = 1.4
+"""… times this, which noise seldom does, plus a threshold."""
 
 
 class OnsetState(NamedTuple):
@@ -39,36 +52,33 @@ class OnsetState(NamedTuple):
     fourier: FourierTables
     window: NDArray[np.float64]
     bank: Filterbank
-    bands: NDArray[np.float64]  # [shape=(2, n_bands)] magnitudes of this hop and the one before
+    bands: NDArray[np.float64]  # [shape=(LAG_HOPS + 1, n_bands)] ring of magnitudes by hop
     logs: NDArray[np.float64]  # [shape=(n_bands,)] work space
     flux: NDArray[np.float64]  # [shape=(MEAN_HOPS,)] ring
     reference: NDArray[np.float64]  # [shape=(1,)] loudest band of the recent past
-    compression: float  # how far below the reference the logarithm still resolves
-    decay: float  # factor on the reference per hop
-    floor: float  # the reference is never lower
+    decay: float  # of the reference, per hop
+    floor: float  # of the reference
 
 
-def onset_state(
-    rate_hz: float, *, compression: float, decay_db_per_s: float, floor_db: float
-) -> OnsetState:
+def onset_state(rate_hz: float, *, floor_dbfs: float) -> OnsetState:
     """Precompute the onset function at one rate.
 
-    The frame is the power of two nearest to 23 ms: 1024 frames at 44.1 and 48 kHz.
+    The frame is the power of two nearest to 46 ms: 2048 at 44.1 and 48 kHz. Below `floor_dbfs` the
+    reference no longer follows the level.
     """
     n_fft = nearest_power_of_two(FRAME_S * rate_hz)
     bank = log_filterbank(rate_hz, n_fft, BANDS_PER_OCTAVE, LOW_HZ, HIGH_HZ)
     n_bands = bank.first.size
     return OnsetState(
         fourier=fourier_tables(n_fft),
-        window=hann(n_fft),
+        window=rise_fall_window(n_fft, round(FALL_S * rate_hz)),
         bank=bank,
-        bands=np.zeros((2, n_bands)),
+        bands=np.zeros((LAG_HOPS + 1, n_bands)),
         logs=np.zeros(n_bands),
         flux=np.zeros(MEAN_HOPS),
         reference=np.zeros(1),
-        compression=compression,
-        decay=10 ** (-decay_db_per_s / 20 / FRAMES_PER_S),
-        floor=10 ** (floor_db / 20),
+        decay=10 ** (-REFERENCE_DB_PER_S / 20 / FRAMES_PER_S),
+        floor=10 ** (floor_dbfs / 20),
     )
 
 
@@ -79,21 +89,22 @@ def _superflux(
     """Return the flux of the frame that ends before `end_frame`: mean rise of log₁₀ per band.
 
     Both spectra are taken relative to the reference as it is now, and a band's rise is counted
-    against the highest of its neighbours one hop ago, so that vibrato does not count.
+    against the highest of its neighbours LAG_HOPS ago, so that vibrato does not count.
     """
     samples, mask = state.fourier.samples, history.size - 1
     n_fft = samples.size
     for i in range(n_fft):
         samples[i] = history[(end_frame - n_fft + i) & mask] * state.window[i]
     _real_fft(state.fourier)
-    bands, before = state.bands[hop_index & 1], state.bands[1 - (hop_index & 1)]
+    bands = state.bands[hop_index % (LAG_HOPS + 1)]
+    before = state.bands[(hop_index + 1) % (LAG_HOPS + 1)]
     _filter_magnitudes(state.fourier, state.bank, bands)
 
     loudest = state.floor
     for band in range(bands.size):
         loudest = max(loudest, bands[band])
     state.reference[0] = max(loudest, state.reference[0] * state.decay)
-    gain = state.compression / state.reference[0]
+    gain = COMPRESSION / state.reference[0]
 
     for band in range(bands.size):
         state.logs[band] = np.log10(1 + gain * before[band])
@@ -106,22 +117,22 @@ def _superflux(
         flux += max(0.0, np.log10(1 + gain * bands[band]) - highest)
     flux /= bands.size
     state.flux[hop_index % MEAN_HOPS] = flux
-    return flux
+    return float(flux)
 
 
 @njit(nogil=True, cache=True)
 def _is_peak(state: OnsetState, hop_index: int, threshold: float) -> bool:
-    """Say whether this hop's flux is the highest of 30 ms and `threshold` above the mean of 100."""
+    """Say whether this hop's flux is a peak that stands out from the recent mean."""
     flux = state.flux[hop_index % MEAN_HOPS]
     mean = 0.0
     for value in state.flux:
         mean += value
-    if flux < mean / MEAN_HOPS + threshold:
+    if flux < MEAN_FACTOR * mean / MEAN_HOPS + threshold:
         return False
+    highest = 0.0
     for back in range(1, PEAK_HOPS):
-        if state.flux[(hop_index - back) % MEAN_HOPS] > flux:
-            return False
-    return True
+        highest = max(highest, state.flux[(hop_index - back) % MEAN_HOPS])
+    return bool(highest <= flux)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -129,7 +140,8 @@ def _first_frame(history: NDArray[np.float64], start_frame: int, end_frame: int)
     """Return the frame in [start, end) from which on the sound is another one.
 
     The criterion k·log var(before) + (n−k)·log var(after) is smallest where the two parts are each
-    most uniform. It reads the first difference of the samples, in which a sustained bass weighs little.
+    most uniform. It reads the first difference of the samples, in which a sustained bass weighs
+    little.
     """
     mask = history.size - 1
     n = end_frame - start_frame

@@ -1,8 +1,9 @@
 """Several voices at once: what rose in the spectrum at an onset, its chroma and its notes.
 
-Compiled for the listener's thread; it never allocates. Notes are found as Klapuri does (ISMIR 2006): the
-pitch whose harmonics sum highest is a note, its harmonics are taken out, and again until too little is
-left. What already sounded before the onset is subtracted first, so that held notes are not struck anew.
+Compiled for the listener's thread; it never allocates. Notes are found as Klapuri does (ISMIR
+2006): the pitch whose harmonics sum highest is a note, its harmonics are taken out, and again until
+too little is left. What sounded before the onset is subtracted first, so that held notes are not
+struck anew.
 """
 
 from typing import NamedTuple
@@ -11,25 +12,33 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.pitch import _hz_to_pitch, _pitch_to_hz
 from models.spectrum import FourierTables, _real_fft
 
-LOWEST_PITCH, HIGHEST_PITCH = 33, 96
+LOWEST_PITCH, HIGHEST_PITCH = 36, 96
 N_HARMONICS = 12
-LOWEST_HZ, HIGHEST_HZ = 50.0, 5000.0
+SALIENCE_HZ = (52.0, 320.0)
+"""Klapuri's weight of harmonic h of f₀ is (f₀ + 52 Hz) / (h f₀ + 320 Hz)."""
+QUARTER_TONE = 2 ** (0.5 / 12) - 1
+HELD_SHARE = 0.7
+"""How much of a held sound is subtracted: its partials beat, so not all of it."""
+CHROMA_LOW_HZ, CHROMA_HIGH_HZ = 50.0, 5000.0
+CHROMA_FLOOR = 0.05
+"""Peaks weaker than this share of the strongest have no say in the chroma."""
 
 
 class SonorityState(NamedTuple):
     """Work space of the note search."""
 
     before: NDArray[np.float64]  # [shape=(n_bins,)] magnitudes that end at the onset
-    rise: NDArray[np.float64]  # [shape=(n_bins,)] magnitudes since, less those before
-    salience: NDArray[np.float64]  # [shape=(128,)] by MIDI pitch
+    rise: NDArray[np.float64]  # [shape=(n_bins,)] magnitudes since, then less those before
+    weights: NDArray[np.float64]  # [shape=(max_notes,)] salience of the notes found
 
 
-def sonority_state(n_fft: int) -> SonorityState:
-    """Make the work space for spectra of `n_fft` frames."""
+def sonority_state(n_fft: int, max_notes: int) -> SonorityState:
+    """Make the work space for spectra of `n_fft` frames and that many notes."""
     n_bins = n_fft // 2 + 1
-    return SonorityState(np.zeros(n_bins), np.zeros(n_bins), np.zeros(128))
+    return SonorityState(np.zeros(n_bins), np.zeros(n_bins), np.zeros(max_notes))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -40,12 +49,15 @@ def _magnitudes(
     end_frame: int,
     out: NDArray[np.float64],
 ) -> None:
-    """Write the Hann-windowed magnitudes of the frames [start, end) into `out`; a sine of 1 is 1."""
+    """Write the magnitudes of the frames [start, end), sine-windowed, into `out`; a sine of 1 is 1.
+
+    The sine window parts two notes in the least time: its main lobe is 3 bins wide, a Hann's 4.
+    """
     samples, mask = fourier.samples, history.size - 1
     n = end_frame - start_frame
     for i in range(n):
-        window = 2.0 * (0.5 - 0.5 * np.cos(2 * np.pi * (i + 0.5) / n)) / n
-        samples[i] = 2.0 * window * history[(start_frame + i) & mask]
+        window = np.pi / n * np.sin(np.pi * (i + 0.5) / n)
+        samples[i] = window * history[(start_frame + i) & mask]
     samples[n:] = 0.0
     _real_fft(fourier)
     for k in range(out.size):
@@ -67,15 +79,16 @@ def _peak_hz(magnitudes: NDArray[np.float64], k: int, bin_hz: float) -> float:
 def _chroma(magnitudes: NDArray[np.float64], bin_hz: float, out: NDArray[np.float32]) -> None:
     """Sum the spectral peaks by pitch class into `out` [shape=(12,)]: unit sum, or zeros."""
     out[:] = 0.0
-    low, high = int(LOWEST_HZ / bin_hz) + 1, min(int(HIGHEST_HZ / bin_hz), magnitudes.size - 2)
+    low = int(CHROMA_LOW_HZ / bin_hz) + 1
+    high = min(int(CHROMA_HIGH_HZ / bin_hz), magnitudes.size - 1)
     loudest = 0.0
     for k in range(low, high):
         loudest = max(loudest, magnitudes[k])
     total = 0.0
     for k in range(low, high):
         top = magnitudes[k]
-        if top > 0.05 * loudest and magnitudes[k - 1] < top >= magnitudes[k + 1]:
-            pitch = 69.0 + 12.0 * np.log2(_peak_hz(magnitudes, k, bin_hz) / 440.0)
+        if top > CHROMA_FLOOR * loudest and magnitudes[k - 1] < top >= magnitudes[k + 1]:
+            pitch = _hz_to_pitch(_peak_hz(magnitudes, k, bin_hz))
             out[int(np.round(pitch)) % 12] += top
             total += top
     if total > 0.0:
@@ -84,54 +97,59 @@ def _chroma(magnitudes: NDArray[np.float64], bin_hz: float, out: NDArray[np.floa
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _harmonic_peak(magnitudes: NDArray[np.float64], centre: float) -> tuple[float, int]:
-    """Return the highest magnitude within a quarter tone of a fractional bin, and where it is."""
-    reach = max(1.0, 0.029 * centre)
-    best, best_k = 0.0, 0
-    for k in range(int(np.ceil(centre - reach)), min(int(centre + reach) + 1, magnitudes.size)):
-        if magnitudes[k] > best:
-            best, best_k = magnitudes[k], k
-    return best, best_k
+def _subtract_held(state: SonorityState) -> None:
+    """Take out of `state.rise` most of what sounded before."""
+    for k in range(state.rise.size):
+        state.rise[k] = max(0.0, state.rise[k] - HELD_SHARE * state.before[k])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _salience(magnitudes: NDArray[np.float64], fundamental: float, bin_hz: float) -> float:
+    """Sum the harmonics of a fundamental (in bins), the higher the lighter."""
+    salience = 0.0
+    for harmonic in range(1, N_HARMONICS + 1):
+        centre = harmonic * fundamental
+        k = int(centre)
+        if k + 1 >= magnitudes.size:
+            break
+        height = magnitudes[k] + (centre - k) * (magnitudes[k + 1] - magnitudes[k])
+        salience += height / (centre * bin_hz + SALIENCE_HZ[1])
+    return salience * (fundamental * bin_hz + SALIENCE_HZ[0])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _take_out(magnitudes: NDArray[np.float64], fundamental: float, lobe: float) -> None:
+    """Zero the peak within a quarter tone of each harmonic, `lobe` bins to each side."""
+    for harmonic in range(1, N_HARMONICS + 1):
+        centre = harmonic * fundamental
+        low, high = int(centre * (1 - QUARTER_TONE)), int(centre * (1 + QUARTER_TONE)) + 2
+        if high > magnitudes.size:
+            break
+        top = low
+        for k in range(low + 1, high):
+            if magnitudes[k] > magnitudes[top]:
+                top = k
+        magnitudes[max(0, int(top - lobe)) : int(top + lobe) + 2] = 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _salient_notes(
-    state: SonorityState,
-    bin_hz: float,
-    share: float,
-    pitches: NDArray[np.int16],
-    weights: NDArray[np.float64],
+    state: SonorityState, bin_hz: float, lobe_hz: float, share: float, pitches: NDArray[np.int16]
 ) -> int:
-    """Find up to `pitches.size` notes in `state.rise`, loudest first; return how many.
+    """Find up to `pitches.size` notes in `state.rise`, the most salient first; return how many.
 
-    A note must be at least `share` as salient as the first, and its fundamental must be there.
+    Each is at least `share` as salient as the first. A spectral peak is `lobe_hz` to each side.
     """
-    rise = state.rise
-    n_notes = 0
-    for slot in range(pitches.size):
-        best, best_pitch = 0.0, -1
+    weights = state.weights
+    for n_notes in range(pitches.size):
+        weights[n_notes] = 0.0
         for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1):
-            fundamental = 440.0 * 2.0 ** ((pitch - 69) / 12) / bin_hz
-            salience = 0.0
-            for harmonic in range(1, N_HARMONICS + 1):
-                centre = harmonic * fundamental
-                if centre >= rise.size - 2:
-                    break
-                height, _ = _harmonic_peak(rise, centre)
-                weight = (fundamental * bin_hz + 52.0) / (centre * bin_hz + 320.0)
-                salience += weight * height
-            if salience > best:
-                best, best_pitch = salience, pitch
-        if best_pitch < 0 or (slot > 0 and best < share * weights[0]):
-            break
-        fundamental = 440.0 * 2.0 ** ((best_pitch - 69) / 12) / bin_hz
-        pitches[slot] = best_pitch
-        weights[slot] = best
-        n_notes += 1
-        for harmonic in range(1, N_HARMONICS + 1):
-            centre = harmonic * fundamental
-            if centre >= rise.size - 3:
-                break
-            _, k = _harmonic_peak(rise, centre)
-            rise[max(k - 3, 0) : k + 4] = 0.0
-    return n_notes
+            salience = _salience(state.rise, _pitch_to_hz(pitch) / bin_hz, bin_hz)
+            if salience > weights[n_notes]:
+                weights[n_notes] = salience
+                pitches[n_notes] = pitch
+        if weights[n_notes] <= 0.0 or weights[n_notes] < share * weights[0]:
+            return n_notes
+        fundamental = _pitch_to_hz(np.float64(pitches[n_notes])) / bin_hz
+        _take_out(state.rise, fundamental, lobe_hz / bin_hz)
+    return pitches.size

@@ -1,10 +1,11 @@
-"""Spectra: a real Fourier transform, a Hann window and a log-frequency filterbank, all precomputed.
+"""Spectra: a real Fourier transform, a window and a log-frequency filterbank, all precomputed.
 
 The listener's kernels run in its thread without the interpreter, so the transform is compiled here:
 it works in its own tables and never allocates. Tables are made once, by the thread that builds
 the listener.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class Filterbank(NamedTuple):
 
 def nearest_power_of_two(value: float) -> int:
     """Return the power of two nearest to `value` ≥ 1 on a logarithmic scale."""
-    return 1 << round(np.log2(value))
+    return 1 << round(math.log2(value))
 
 
 def fourier_tables(n: int) -> FourierTables:
@@ -71,10 +72,15 @@ def fourier_tables(n: int) -> FourierTables:
     )
 
 
-def hann(n: int) -> NDArray[np.float64]:
-    """Return a periodic Hann window whose sum is 2, so that a sine of amplitude 1 peaks at 1."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
-    return window * (2 / window.sum())
+def rise_fall_window(n: int, n_fall: int) -> NDArray[np.float64]:
+    """Return two halves of Hann windows, `n_fall` samples falling after the others have risen.
+
+    Its sum is 2, so that a sine of amplitude 1 peaks at 1 in the spectrum.
+    """
+    rise = np.sin(0.5 * np.pi * (np.arange(n - n_fall) + 0.5) / (n - n_fall)) ** 2
+    fall = np.cos(0.5 * np.pi * (np.arange(n_fall) + 0.5) / n_fall) ** 2
+    window = np.concatenate([rise, fall])
+    return np.asarray(window * (2 / window.sum()))
 
 
 def log_filterbank(

@@ -5,7 +5,7 @@ process listening as on stage. Budget: none lost in a minute, at any block from 
 
 Three counts: `dropped` (our ring was full), `breaks` (the ramp did not continue, whoever is to
 blame) and `xruns` (the server's own, which it reports). A break without an xrun would be ours.
-`late` is how long after the earliest possible moment the callback ran.
+`late` is how much later a callback ran than the earliest between the same two xruns.
 
 How it could mislead: without real-time scheduling the server itself is late on a busy machine,
 which shows as xruns and says nothing about us; a dummy driver has no hardware that could be slow.
@@ -65,10 +65,11 @@ def measure(block_frames: int, duration_s: float) -> dict[str, Any]:
 
 
 def _lateness_ms(stamps: Any) -> dict[str, float]:
-    """Return percentiles of each callback's delay against the least delayed one near it."""
+    """Return percentiles of each callback's delay against the least delayed between two xruns."""
     early_ns = stamps["host_ns"] - stamps["frame"] * (1e9 / RATE_HZ)
-    late_ns = [part - part.min() for part in np.array_split(early_ns, max(len(early_ns) // 100, 1))]
-    p50, p95, p99, largest = np.percentile(np.concatenate(late_ns), [50, 95, 99, 100]) / 1e6
+    stretches = np.split(early_ns, np.flatnonzero(stamps["status"]))
+    late_ns = np.concatenate([part - part.min() for part in stretches if part.size])
+    p50, p95, p99, largest = np.percentile(late_ns, [50, 95, 99, 100]) / 1e6
     return {"p50": p50, "p95": p95, "p99": p99, "max": largest}
 
 

@@ -52,10 +52,19 @@ def captured(source: AudioInput, bell: Doorbell, n_frames: int) -> Any:
     return np.concatenate(blocks)
 
 
+def n_breaks_of_ours(source: AudioInput, frames: Any) -> int:
+    """Count the breaks in a captured ramp for which the server reports no xrun.
+
+    A report may come some callbacks after the break, so the end of the ramp is not judged.
+    """
+    judged = frames[: -JACK_RATE_HZ // 10]
+    return max(n_breaks(judged, JACK_BLOCK_FRAMES) - int(source.counters[OVERFLOWS]), 0)
+
+
 def played(name: str, bell: Doorbell, **config: Any) -> tuple[AudioInput, Any]:
-    """Capture a tenth of a second of the musician."""
+    """Capture a quarter of a second of the musician."""
     source = AudioInput(CaptureConfig(device=name, **config), bell)
-    return source, captured(source, bell, JACK_RATE_HZ // 10)
+    return source, captured(source, bell, JACK_RATE_HZ // 4)
 
 
 @pytest.mark.jack
@@ -65,7 +74,7 @@ def test_what_is_played_arrives_sample_for_sample(jack_input: str, bell: Doorbel
     frames = captured(source, bell, 2 * JACK_RATE_HZ)
     assert source.rate_hz == JACK_RATE_HZ
     assert np.ptp(frames) > JACK_RATE_HZ
-    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
+    assert n_breaks_of_ours(source, frames) == 0
     assert source.counters[DROPPED_BLOCKS] == 0
     assert frames.size == source.counters[CALLBACKS] * JACK_BLOCK_FRAMES
 
@@ -88,7 +97,7 @@ def test_blocks_may_differ_from_the_devices(
 ) -> None:
     """PortAudio cuts the server's 128 frames anew, and none is lost."""
     source, frames = played(jack_input, bell, channel=1, block_frames=block_frames)
-    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
+    assert n_breaks_of_ours(source, frames) == 0
     assert frames.size == source.counters[CALLBACKS] * block_frames
 
 
@@ -117,7 +126,7 @@ def test_no_block_is_lost_while_two_threads_hold_the_gil(jack_input: str, bell: 
         frames = captured(source, bell, 10 * JACK_RATE_HZ)
     assert source.counters[DROPPED_BLOCKS] == 0
     assert frames.size == source.counters[CALLBACKS] * JACK_BLOCK_FRAMES
-    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
+    assert n_breaks_of_ours(source, frames) == 0
 
 
 @pytest.mark.jack
@@ -130,7 +139,7 @@ def test_a_full_ring_drops_whole_blocks_and_counts_them(jack_input: str, bell: D
     source.stop()
     frames = source.audio.pop_nowait()
     assert frames.size == 2**16
-    assert n_breaks(frames, JACK_BLOCK_FRAMES) <= source.counters[OVERFLOWS]
+    assert n_breaks_of_ours(source, frames) == 0
     n_dropped = source.counters[DROPPED_BLOCKS]
     assert source.counters[DROPPED_FRAMES] == n_dropped * JACK_BLOCK_FRAMES
     assert source.counters[CALLBACKS] == n_dropped + 2**16 // JACK_BLOCK_FRAMES

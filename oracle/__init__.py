@@ -1,1 +1,67 @@
-"""oracle: to be mapped."""
+"""oracle: events and tokens in, states out. What was played, what is like it, what may follow.
+
+The way of an event through this package:
+
+    event            one onset as fifteen numbers and its notes; how two events differ
+    metrics          how far two frames are apart
+    audio_oracle     what follows what and what repeats what, grown state by state
+    attributes       what can be asked of a state
+    attribute_table  the attributes of all states, and who has which value
+    request          what the next state is asked to be like
+    navigator        from state to state, by continuity, likeness and request
+    event_rows       when, how loud, which notes
+    memory           all of it together, learned and growing
+    memory_file      the file it is kept in
+    errors           what the world can get wrong
+
+Files whose names begin with an underscore are compiled kernels. Nothing here knows a thread, a
+device or a loop; nothing but `train` knows `models`.
+"""
+
+from oracle.attribute_table import AttributeTable
+from oracle.attributes import EVENT_ATTRIBUTES, Attribute, Measure
+from oracle.audio_oracle import AudioOracle, FactorOracle
+from oracle.errors import BrokenLinksError, OracleError
+from oracle.event import (
+    EVENT_DIMS,
+    Event,
+    EventTracker,
+    Note,
+    event_metric,
+    tenney_height,
+    token_distances,
+)
+from oracle.memory import Memory, Provenance
+from oracle.memory_file import MemoryFileError
+from oracle.metrics import EventMetric
+from oracle.navigator import Navigator, NavigatorConfig, Origin, Relaxation, Trace
+from oracle.request import Criterion, Request
+
+__all__ = [
+    "EVENT_ATTRIBUTES",
+    "EVENT_DIMS",
+    "Attribute",
+    "AttributeTable",
+    "AudioOracle",
+    "BrokenLinksError",
+    "Criterion",
+    "Event",
+    "EventMetric",
+    "EventTracker",
+    "FactorOracle",
+    "Measure",
+    "Memory",
+    "MemoryFileError",
+    "Navigator",
+    "NavigatorConfig",
+    "Note",
+    "OracleError",
+    "Origin",
+    "Provenance",
+    "Relaxation",
+    "Request",
+    "Trace",
+    "event_metric",
+    "tenney_height",
+    "token_distances",
+]

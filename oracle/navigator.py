@@ -29,7 +29,6 @@ from oracle._navigation import (
 from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
-from oracle.metrics import EventMetric
 from oracle.request import TERM_DTYPE, Criterion, Request, criteria_of, terms_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)
@@ -182,10 +181,7 @@ class Navigator:
         self.transposition_semitones = 0
         self._oracle = oracle
         self._table = attributes
-        metric = getattr(oracle, "metric", None)
-        self._token_distance = (
-            metric.token_distance if isinstance(metric, EventMetric) else np.empty((0, 0))
-        )
+        self._token_distance = _token_distance(oracle)
         self._rules = Rules(
             continuity=config.continuity,
             min_context=config.min_context,
@@ -240,6 +236,10 @@ class Navigator:
             self.transposition_semitones = trace.transposition_semitones
             self._last_visit[trace.state] = self._step
         return trace
+
+    def warm_up(self) -> None:
+        """Compile what a step runs, so that the first does not wait for it; nothing moves."""
+        Navigator(self._oracle, self._table, self.config).step()
 
     def place(self, state: int) -> None:
         """Go on from a state; 0 is nowhere.

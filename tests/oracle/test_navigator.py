@@ -395,6 +395,13 @@ def test_a_refused_request_moves_nothing() -> None:
     assert states_of(one.generate(20)) == states_of(two.generate(20))
 
 
+def test_warming_up_moves_nothing() -> None:
+    """The path after it is the path without."""
+    one, two = symbols("abcabd" * 20), symbols("abcabd" * 20)
+    one.warm_up()
+    assert states_of(one.generate(20)) == states_of(two.generate(20))
+
+
 def test_places_that_are_not_there_are_refused() -> None:
     """States are 1 … n."""
     with pytest.raises(ValueError, match="state must be 0…3, got 4"):

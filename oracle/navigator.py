@@ -346,6 +346,16 @@ class Navigator:
         )
 
 
+def _token_distance(oracle: AudioOracle | FactorOracle) -> NDArray[np.float64]:
+    """Return the distances of tokens by which the oracle was learned, [0, 0] if by none."""
+    metric = getattr(oracle, "metric", None)
+    if isinstance(metric, EventMetric):
+        return metric.token_distance
+    unknown = np.empty((0, 0))
+    unknown.flags.writeable = False  # one type for the compiler
+    return unknown
+
+
 def _quality(criteria: tuple[Criterion, ...], outcomes: list[int], masks: list[float]) -> float:
     """Return the share of the request, by weight, that a choice meets as asked."""
     asked = sum(c.weight for c in criteria if not c.is_held)

@@ -29,6 +29,7 @@ from oracle._navigation import (
 from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
+from oracle.metrics import EventMetric
 from oracle.request import TERM_DTYPE, Criterion, Request, criteria_of, terms_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)

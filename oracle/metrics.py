@@ -8,11 +8,14 @@ close.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from oracle._jit import kernel
+
+Float64s = npt.NDArray[np.float64]
 
 MetricName = Literal["euclidean", "cosine", "manhattan"]
 
@@ -20,7 +23,6 @@ EUCLIDEAN = 0
 COSINE = 1
 MANHATTAN = 2
 EVENT = 3
-SYMBOL = 4
 
 _CODES = {"euclidean": EUCLIDEAN, "cosine": COSINE, "manhattan": MANHATTAN}
 
@@ -49,9 +51,9 @@ class EventMetric:
         If a shape or a value is outside what is stated here.
     """
 
-    token_distance: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-    weight: npt.NDArray[np.float64]
+    token_distance: Float64s
+    scale: Float64s
+    weight: Float64s
 
     def __post_init__(self) -> None:
         for name, n_dims in (("token_distance", 2), ("scale", 1), ("weight", 1)):
@@ -96,9 +98,9 @@ class MetricTable(NamedTuple):
     """A metric as kernels take it: its code, and an event metric's arrays (else empty)."""
 
     code: int
-    token_distance: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-    weight: npt.NDArray[np.float64]
+    token_distance: Float64s
+    scale: Float64s
+    weight: Float64s
 
 
 def metric_table(metric: Metric) -> MetricTable:
@@ -119,83 +121,79 @@ def metric_table(metric: Metric) -> MetricTable:
         raise TypeError(f"metric is a {type(metric).__name__}, need a name or an EventMetric")
     if metric not in _CODES:
         raise ValueError(f"metric {metric!r} is unknown, need one of {', '.join(_CODES)}")
-    return _plain_table(_CODES[metric])
+    return MetricTable(_CODES[metric], np.empty((0, 0)), np.empty(0), np.empty(0))
 
 
-def symbol_table() -> MetricTable:
-    """Give the discrete metric of symbols: 0 if equal, else infinite."""
-    return _plain_table(SYMBOL)
+@kernel
+def distance(metric: MetricTable, x: Float64s, y: Float64s) -> float:
+    """Distance of two frames [shape=(dim,), float64], or inf or NaN where there is none; kernel."""
+    return row_distance(metric, x.reshape(1, x.size), 0, y.reshape(1, y.size), 0)
 
 
-def _plain_table(code: int) -> MetricTable:
-    return MetricTable(code, np.empty((0, 0)), np.empty(0), np.empty(0))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def distance(metric: MetricTable, x: Any, y: Any) -> Any:
-    """Distance of two frames [shape=(dim,), float64]; kernel."""
+@kernel
+def row_distance(metric: MetricTable, x: Float64s, i: int, y: Float64s, j: int) -> float:
+    """Distance of row i of x and row j of y; kernel. Rows, for a view a row costs more than it."""
     if metric.code == EUCLIDEAN:
-        return _euclidean(x, y)
-    if metric.code == COSINE:
-        return _cosine(x, y)
+        return math.sqrt(square_distance(x, i, y, j))
     if metric.code == MANHATTAN:
-        return _manhattan(x, y)
-    if metric.code == EVENT:
-        return _event(metric, x, y)
-    return 0.0 if x[0] == y[0] else math.inf
+        total = 0.0
+        for d in range(x.shape[1]):
+            total += abs(x[i, d] - y[j, d])
+        return total
+    if metric.code == COSINE:
+        norms = math.sqrt(row_dot(x, i, x, i)) * math.sqrt(row_dot(y, j, y, j))
+        cosine = row_dot(x, i, y, j) / norms
+        return 1.0 - (math.copysign(1.0, cosine) if abs(cosine) > 1.0 else cosine)
+    return _row_event(metric, x, i, y, j)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _euclidean(x: Any, y: Any) -> float:
+@kernel
+def square_distance(x: Float64s, i: int, y: Float64s, j: int) -> float:
+    """Squared Euclidean distance of row i of x and row j of y; kernel.
+
+    Five terms a turn, in order: a third faster than one, and 15 dimensions come out even.
+    """
     total = 0.0
-    for d in range(x.size):
-        delta = x[d] - y[d]
-        total += delta * delta
-    return math.sqrt(total)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _manhattan(x: Any, y: Any) -> float:
-    total = 0.0
-    for d in range(x.size):
-        total += abs(x[d] - y[d])
+    n_fives = x.shape[1] // 5 * 5
+    for d in range(0, n_fives, 5):
+        a = x[i, d] - y[j, d]
+        b = x[i, d + 1] - y[j, d + 1]
+        c = x[i, d + 2] - y[j, d + 2]
+        e = x[i, d + 3] - y[j, d + 3]
+        f = x[i, d + 4] - y[j, d + 4]
+        total = total + a * a + b * b + c * c + e * e + f * f
+    for d in range(n_fives, x.shape[1]):
+        a = x[i, d] - y[j, d]
+        total += a * a
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _cosine(x: Any, y: Any) -> float:
-    cosine = _dot(x, y) / (math.sqrt(_dot(x, x)) * math.sqrt(_dot(y, y)))
-    if abs(cosine) > 1.0:
-        cosine = math.copysign(1.0, cosine)
-    return 1.0 - cosine
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _dot(x: Any, y: Any) -> float:
+@kernel
+def row_dot(x: Float64s, i: int, y: Float64s, j: int) -> float:
+    """Scalar product of row i of x and row j of y; kernel."""
     # SciPy's compiler sums even and odd terms apart, then what is left over
     even = 0.0
     odd = 0.0
-    n_paired = x.size - x.size % 2
+    n_paired = x.shape[1] - x.shape[1] % 2
     for d in range(0, n_paired, 2):
-        even += x[d] * y[d]
-        odd += x[d + 1] * y[d + 1]
+        even += x[i, d] * y[j, d]
+        odd += x[i, d + 1] * y[j, d + 1]
     total = even + odd
-    if n_paired < x.size:
-        total += x[n_paired] * y[n_paired]
+    if n_paired < x.shape[1]:
+        total += x[i, n_paired] * y[j, n_paired]
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _event(metric: MetricTable, x: Any, y: Any) -> float:
+@kernel
+def _row_event(metric: MetricTable, x: Float64s, i: int, y: Float64s, j: int) -> float:
     total = 0.0
     weight_present = 0.0
-    for d in range(x.size):
-        if math.isnan(x[d]) or math.isnan(y[d]):
+    for d in range(x.shape[1]):
+        a = x[i, d]
+        b = y[j, d]
+        if math.isnan(a) or math.isnan(b):
             continue
-        delta = x[d] - y[d] if d > 0 else metric.token_distance[int(x[0]), int(y[0])]
-        delta /= metric.scale[d]
+        delta = (a - b if d > 0 else metric.token_distance[int(a), int(b)]) / metric.scale[d]
         total += metric.weight[d] * delta * delta
         weight_present += metric.weight[d]
-    if weight_present == 0.0:
-        return math.inf
-    return math.sqrt(total / weight_present)
+    return math.sqrt(total / weight_present) if weight_present > 0.0 else math.inf

@@ -8,125 +8,97 @@ near enough, and let the suffix link of i be the nearest target of the first tha
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-from numba import njit
-
-from oracle.metrics import MetricTable, distance
-
-Int32s = npt.NDArray[np.int32]
-Float64s = npt.NDArray[np.float64]
-
-NONE = -1
+from oracle._blocks import Blocks, blocks_wanted, insert, seek
+from oracle._graph import NONE, Graph, Int32s
+from oracle._jit import kernel
+from oracle._search import nearest_in_blocks, nearest_in_list
+from oracle.metrics import MetricTable
 
 
-class Graph(NamedTuple):
-    """An oracle's flat arrays with room to grow; row i is state i, row 0 the root.
+class Progress(NamedTuple):
+    """How far `append_states` came, and what room it needs to go on."""
 
-    The transitions of state k are k + 1 and then `edge_target[e]` for e = `first_edge[k]`,
-    `next_edge[e]`, … until −1; its reverse suffix links are j = `first_reverse[k]`,
-    `next_reverse[j]`, … until −1; both ascend.
-    """
-
-    frames: Float64s  # (capacity, dim)
-    suffix_link: Int32s  # (capacity,), NONE at the root
-    lrs: Int32s
-    cluster: Int32s  # NONE at the root
-    first_edge: Int32s
-    last_edge: Int32s
-    first_reverse: Int32s
-    last_reverse: Int32s
-    next_reverse: Int32s
-    edge_target: Int32s  # (edge capacity,)
-    next_edge: Int32s
-    refinement: Int32s  # (a power of two ≥ 2 capacity,), hash table of states, see `_refine`
+    n_states: int
+    n_edges: int
+    n_blocks: int
+    n_edges_wanted: int
+    n_blocks_wanted: int
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def append_states(
-    graph: Graph, metric: MetricTable, threshold: float, n_states: int, end: int, n_edges: int
-) -> tuple[int, int]:
-    """Link the states n_states … end − 1, whose frames are in place; kernel.
+    graph: Graph,
+    blocks: Blocks,
+    metric: MetricTable,
+    threshold: float,
+    progress: Progress,
+    end: int,
+) -> Progress:
+    """Link the states from `progress.n_states` up to `end`, whose frames are in place; kernel.
 
     Returns
     -------
-    n_states, n_edges : int
-        What there is now; n_states < end where the edges did not fit: grow them and call again.
+    Progress
+        Its n_states < end where edges or blocks did not fit: make room and call again.
     """
-    for i in range(n_states, end):
+    n_edges = progress.n_edges
+    n_blocks = progress.n_blocks
+    for i in range(progress.n_states, end):
         k = graph.suffix_link[i - 1]
+        is_sought = False
         n_missed = 0
+        n_wanted = 0
         hit = NONE
         while k != NONE:
-            hit = _nearest_target(graph, metric, threshold, i, k)
+            if graph.first_block[k] == NONE:
+                hit = nearest_in_list(graph, metric, threshold, i, k)
+            else:
+                if not is_sought:
+                    seek(graph, blocks, metric, i)
+                    is_sought = True
+                hit = nearest_in_blocks(graph, blocks, metric, threshold, i, k)
             if hit != NONE:
                 break
             n_missed += 1
+            n_wanted += blocks_wanted(graph, blocks, metric, k)
             k = graph.suffix_link[k]
-        if n_edges + n_missed > graph.edge_target.size:
-            return i, n_edges
-        before = link_forward(graph, i, n_missed, n_edges)
-        n_edges += n_missed
+        if n_edges + n_missed > graph.edge_target.size or n_blocks + n_wanted > blocks.size.size:
+            return Progress(i, n_edges, n_blocks, n_edges + n_missed, n_blocks + n_wanted)
+        before = i - 1
+        for _ in range(n_missed):
+            before = graph.suffix_link[before]
+            _link_edge(graph, before, i, n_edges)
+            n_edges += 1
+            n_blocks = insert(graph, blocks, metric, i, before, n_blocks)
         if hit == NONE:
-            link_new_cluster(graph, i)
+            _link_new_cluster(graph, i)
         else:
             _link_suffix(graph, i, before, hit)
-    return end, n_edges
+    return Progress(end, n_edges, n_blocks, n_edges, n_blocks)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_target(graph: Graph, metric: MetricTable, threshold: float, i: int, k: int) -> int:
-    frame = graph.frames[i]
-    nearest = NONE
-    bound = threshold
-    if k + 1 < i:
-        bound_here = distance(metric, frame, graph.frames[k + 1])
-        if bound_here < bound:
-            bound = bound_here
-            nearest = k + 1
-    e = graph.first_edge[k]
-    while e != NONE:
-        target = graph.edge_target[e]
-        here = distance(metric, frame, graph.frames[target])
-        if here < bound:
-            bound = here
-            nearest = target
-        e = graph.next_edge[e]
-    return nearest
+@kernel
+def _link_edge(graph: Graph, state: int, target: int, e: int) -> None:
+    graph.edge_target[e] = target
+    graph.next_edge[e] = NONE
+    if graph.first_edge[state] == NONE:
+        graph.first_edge[state] = e
+    else:
+        graph.next_edge[graph.last_edge[state]] = e
+    graph.last_edge[state] = e
+    graph.out_degree[state] += 1
 
 
-@njit(nogil=True, cache=True)
-def link_forward(graph: Graph, i: int, n_missed: int, n_edges: int) -> int:
-    """Link the first n_missed states of the suffix path of i − 1 to i; kernel.
-
-    Returns
-    -------
-    int
-        The last state linked to i, i − 1 if none other.
-    """
-    before = i - 1
-    for e in range(n_edges, n_edges + n_missed):
-        before = graph.suffix_link[before]
-        graph.edge_target[e] = i
-        graph.next_edge[e] = NONE
-        if graph.first_edge[before] == NONE:
-            graph.first_edge[before] = e
-        else:
-            graph.next_edge[graph.last_edge[before]] = e
-        graph.last_edge[before] = e
-    return before
-
-
-@njit(nogil=True, cache=True)
-def link_new_cluster(graph: Graph, i: int) -> None:
+@kernel
+def _link_new_cluster(graph: Graph, i: int) -> None:
     """Let state i, like nothing before it, found a cluster below the root; kernel."""
     newest = graph.last_reverse[0]
     graph.lrs[i] = 0
     graph.cluster[i] = graph.cluster[newest] + 1 if newest != NONE else 0
-    link_reverse(graph, i, 0)
+    _link_reverse(graph, i, 0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _link_suffix(graph: Graph, i: int, before: int, hit: int) -> None:
     graph.lrs[i] = _common_suffix_length(graph, before, hit - 1) + 1
     graph.cluster[i] = graph.cluster[hit]
@@ -134,12 +106,12 @@ def _link_suffix(graph: Graph, i: int, before: int, hit: int) -> None:
     if longer != NONE:
         hit = longer
         graph.lrs[i] += 1
-    link_reverse(graph, i, hit)
-    index_refinement(graph, i)
+    _link_reverse(graph, i, hit)
+    _index_refinement(graph, i)
 
 
-@njit(nogil=True, cache=True)
-def link_reverse(graph: Graph, i: int, suffix: int) -> None:
+@kernel
+def _link_reverse(graph: Graph, i: int, suffix: int) -> None:
     """Set the suffix link of i and its reverse; kernel."""
     graph.suffix_link[i] = suffix
     graph.next_reverse[i] = NONE
@@ -150,16 +122,16 @@ def link_reverse(graph: Graph, i: int, suffix: int) -> None:
     graph.last_reverse[suffix] = i
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _common_suffix_length(graph: Graph, a: int, b: int) -> int:
     if b == graph.suffix_link[a]:
-        return graph.lrs[a]
+        return int(graph.lrs[a])
     while b != 0 and graph.suffix_link[b] != graph.suffix_link[a]:
         b = graph.suffix_link[b]
-    return min(graph.lrs[a], graph.lrs[b])
+    return int(min(graph.lrs[a], graph.lrs[b]))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _refine(graph: Graph, i: int, suffix: int) -> int:
     """Find the first reverse suffix link of `suffix` that repeats one state more; kernel.
 
@@ -168,11 +140,11 @@ def _refine(graph: Graph, i: int, suffix: int) -> int:
     """
     lrs = graph.lrs[i]
     cluster = graph.cluster[i - lrs]
-    return graph.refinement[_refinement_slot(graph, suffix, lrs, cluster)]
+    return int(graph.refinement[_refinement_slot(graph, suffix, lrs, cluster)])
 
 
-@njit(nogil=True, cache=True)
-def index_refinement(graph: Graph, i: int) -> None:
+@kernel
+def _index_refinement(graph: Graph, i: int) -> None:
     """Keep state i, linked, in the table of refinements unless an earlier one has its place."""
     lrs = graph.lrs[i]
     slot = _refinement_slot(graph, graph.suffix_link[i], lrs, graph.cluster[i - lrs])
@@ -180,11 +152,11 @@ def index_refinement(graph: Graph, i: int) -> None:
         graph.refinement[slot] = i
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _refinement_slot(graph: Graph, suffix: int, lrs: int, cluster: int) -> int:
     mask = graph.refinement.size - 1
     # Fibonacci hashing, one odd multiplier a field
-    mixed = suffix * 0x9E3779B1 ^ lrs * 0x85EBCA77 ^ cluster * 0xC2B2AE3D
+    mixed = int(suffix) * 0x9E3779B1 ^ int(lrs) * 0x85EBCA77 ^ int(cluster) * 0xC2B2AE3D
     slot = (mixed ^ mixed >> 15) & mask
     while True:
         j = graph.refinement[slot]
@@ -197,15 +169,15 @@ def _refinement_slot(graph: Graph, suffix: int, lrs: int, cluster: int) -> int:
         slot = (slot + 1) & mask
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def index_refinements(graph: Graph, n_states: int) -> None:
     """Fill an empty table of refinements; kernel."""
     for i in range(1, n_states):
         if graph.suffix_link[i] > 0:
-            index_refinement(graph, i)
+            _index_refinement(graph, i)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def restore_links(graph: Graph, in_degree: Int32s) -> int:
     """Rebuild every list from suffix links, lrs and in-degrees; kernel.
 
@@ -229,18 +201,21 @@ def restore_links(graph: Graph, in_degree: Int32s) -> int:
                 return i
         if (suffix == 0) != (graph.suffix_link[k] == NONE):
             return i
-        link_forward(graph, i, n_missed, n_edges)
-        n_edges += n_missed
+        k = i - 1
+        for _ in range(n_missed):
+            k = graph.suffix_link[k]
+            _link_edge(graph, k, i, n_edges)
+            n_edges += 1
         if suffix == 0:
-            link_new_cluster(graph, i)
+            _link_new_cluster(graph, i)
         else:
             graph.cluster[i] = graph.cluster[suffix]
-            link_reverse(graph, i, suffix)
-            index_refinement(graph, i)
+            _link_reverse(graph, i, suffix)
+            _index_refinement(graph, i)
     return NONE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def compress(suffix_link: Int32s, lrs: Int32s, words: Int32s) -> int:
     """Write the code words of Compror (Lefebvre and Lecroq 2002) and count them; kernel.
 

@@ -1,0 +1,295 @@
+"""Targets of a state that has many, in blocks like the leaves of a k-d tree; searches none.
+
+Runs on the thread that appends, without the GIL; never allocates in a kernel. A full block is
+split at about the median of its box's longest side. Frames are kept less the first frame, as
+integers: scaled so that the farthest target of the first block is an eighth of the range, rounded,
+and clamped to the range. Clamping brings no two frames farther apart and rounding moves a dimension
+by at most 1/2, so a distance of integers bounds that of frames from below. Cosine keeps unit
+vectors.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from oracle._graph import NONE, Float32s, Float64s, Graph, Int32s
+from oracle._jit import kernel
+from oracle._lanes import LANES, VECTOR, box_gap, box_gap_manhattan
+from oracle.metrics import COSINE, EVENT, MANHATTAN, MetricTable, row_dot
+
+WIDTH = 2 * LANES  # targets of a block: 15 dimensions of them are 4 KiB
+_MANY = 16  # edges from which a state keeps blocks
+
+
+class Blocks(NamedTuple):
+    """Targets of the states that have many, as columns of integers; grows like `Graph`."""
+
+    column: Int32s  # (capacity, padded dim / 2, WIDTH), two 16-bit dimensions a word
+    start: Int32s  # (capacity, WIDTH), −|y|²/2, 0 for Manhattan
+    low: Float32s  # (capacity, padded dim), bounding box
+    high: Float32s
+    member: Int32s  # (capacity, WIDTH), states
+    size: Int32s  # (capacity,)
+    following: Int32s  # (capacity,), next block of the same state
+    sought: Float32s  # (padded dim,), the frame sought
+    words: Int32s  # (padded dim / 2,), the same as `column` has it
+    square: Float64s  # (1,), its squared norm
+    unit: Float64s  # (1,), integers per 1, NaN before the first block, 0 if nothing can be pruned
+
+
+def new_blocks(dim: int, capacity: int = 4) -> Blocks:
+    """Give room for some blocks of frames of `dim` numbers."""
+    padded = -(-dim // VECTOR) * VECTOR
+    return Blocks(
+        column=np.zeros((capacity, padded // 2, WIDTH), dtype=np.int32),
+        start=np.zeros((capacity, WIDTH), dtype=np.int32),
+        low=np.full((capacity, padded), np.inf, dtype=np.float32),
+        high=np.full((capacity, padded), -np.inf, dtype=np.float32),
+        member=np.full((capacity, WIDTH), NONE, dtype=np.int32),
+        size=np.zeros(capacity, dtype=np.int32),
+        following=np.full(capacity, NONE, dtype=np.int32),
+        sought=np.zeros(padded, dtype=np.float32),
+        words=np.zeros(padded // 2, dtype=np.int32),
+        square=np.zeros(1),
+        unit=np.full(1, np.nan),
+    )
+
+
+def with_block_room(blocks: Blocks, dim: int, n_blocks: int) -> Blocks:
+    """Give a copy with at least twice the room for blocks."""
+    grown = new_blocks(dim, max(2 * len(blocks.size), n_blocks))
+    for name in Blocks._fields:
+        old = getattr(blocks, name)
+        getattr(grown, name)[: len(old)] = old
+    return grown
+
+
+@kernel
+def _range(metric: MetricTable, dim: int) -> float:
+    """Give the largest integer of a dimension, such that 32 bits hold any sum of products."""
+    widest = 2.0**29 if metric.code == COSINE else 2.0**29 / dim
+    return min(8191.0, math.floor(math.sqrt(widest)))
+
+
+@kernel
+def _unit(graph: Graph, metric: MetricTable, k: int) -> float:
+    dim = graph.frames.shape[1]
+    if metric.code == COSINE:
+        return _range(metric, dim)
+    farthest = 0.0
+    e = graph.first_edge[k]
+    while e != NONE:
+        for d in range(dim):
+            delta = graph.frames[graph.edge_target[e], d] - graph.frames[1, d]
+            farthest = max(farthest, abs(delta))
+        e = graph.next_edge[e]
+    return _range(metric, dim) / 8.0 / farthest if 1e-290 < farthest < 1e290 else 0.0
+
+
+@kernel
+def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
+    """Set the frame that `nearest_in_blocks` and `insert` take, to state i's; kernel."""
+    frames = graph.frames
+    dim = frames.shape[1]
+    scale = blocks.unit[0]
+    origin = 1.0
+    if metric.code == COSINE:
+        origin = 0.0
+        norm = math.sqrt(row_dot(frames, i, frames, i))
+        scale = scale / norm if norm > 0.0 else 0.0
+        if not 1e-150 < norm < 1e150 and not _is_zero(frames, i):
+            # nothing is known of a direction whose squares are lost: prune nothing from here on
+            blocks.unit[0] = 0.0
+    limit = _range(metric, dim)
+    square = 0.0
+    for d in range(dim):
+        value = (frames[i, d] - origin * frames[1, d]) * scale
+        value = math.floor(min(max(value, -limit), limit) + 0.5)
+        square += value * value
+        blocks.sought[d] = value
+    blocks.square[0] = square
+    for word in range(blocks.words.size):
+        even = int(blocks.sought[2 * word])
+        odd = int(blocks.sought[2 * word + 1])
+        blocks.words[word] = odd << 16 | even & 0xFFFF
+
+
+@kernel
+def _is_zero(frames: Float64s, i: int) -> bool:
+    n_zero = 0
+    for d in range(frames.shape[1]):
+        n_zero += frames[i, d] == 0.0
+    return bool(n_zero == frames.shape[1])
+
+
+@kernel
+def gap_of_box(blocks: Blocks, metric: MetricTable, b: int) -> float:
+    """Give how far the frame sought is from a box, squared but for Manhattan."""
+    if metric.code == MANHATTAN:
+        return float(box_gap_manhattan(blocks.low, blocks.high, blocks.sought, b))
+    return float(box_gap(blocks.low, blocks.high, blocks.sought, b))
+
+
+@kernel
+def blocks_wanted(graph: Graph, blocks: Blocks, metric: MetricTable, k: int) -> int:
+    """Give how many blocks `insert` at k will take, 0 or 1; kernel."""
+    if graph.first_block[k] == NONE:
+        return int(graph.out_degree[k] == _MANY - 1 and metric.code != EVENT)
+    return int(blocks.size[graph.nearest_block[k]] == WIDTH)
+
+
+@kernel
+def insert(graph: Graph, blocks: Blocks, metric: MetricTable, i: int, k: int, n_blocks: int) -> int:
+    """Keep the newest target i of k, already its last edge, where k is searched; kernel.
+
+    Returns
+    -------
+    int
+        Number of blocks now in use.
+    """
+    if graph.first_block[k] != NONE:
+        return _insert_sought(graph, blocks, metric, i, k, n_blocks)
+    if graph.out_degree[k] < _MANY or metric.code == EVENT:
+        return n_blocks
+    n_blocks = gather(graph, blocks, metric, k, n_blocks)
+    seek(graph, blocks, metric, i)
+    return n_blocks
+
+
+@kernel
+def gather(graph: Graph, blocks: Blocks, metric: MetricTable, k: int, n_blocks: int) -> int:
+    """Put all targets of k into new blocks and give the number of blocks now in use; kernel."""
+    if math.isnan(blocks.unit[0]):
+        blocks.unit[0] = _unit(graph, metric, k)
+    graph.first_block[k] = n_blocks
+    n_blocks += 1
+    target = k + 1
+    e = graph.first_edge[k]
+    while True:
+        seek(graph, blocks, metric, target)
+        _find_nearest_block(graph, blocks, metric, k)
+        n_blocks = _insert_sought(graph, blocks, metric, target, k, n_blocks)
+        if e == NONE:
+            return n_blocks
+        target = graph.edge_target[e]
+        e = graph.next_edge[e]
+
+
+@kernel
+def gather_all(graph: Graph, blocks: Blocks, metric: MetricTable, n_states: int) -> int:
+    """Gather every state with many targets and give the number of blocks in use; kernel."""
+    n_blocks = 0
+    if metric.code != EVENT:
+        for k in range(n_states):
+            if graph.out_degree[k] >= _MANY:
+                n_blocks = gather(graph, blocks, metric, k, n_blocks)
+    return n_blocks
+
+
+def n_blocks_at_most(graph: Graph) -> int:
+    """Give how many blocks `gather_all` can need: a split leaves both halves half full."""
+    many = graph.out_degree[graph.out_degree >= _MANY]
+    return int(((many + 1) // (WIDTH // 2) + 1).sum(dtype=np.int64))
+
+
+@kernel
+def _find_nearest_block(graph: Graph, blocks: Blocks, metric: MetricTable, k: int) -> None:
+    least_gap = math.inf
+    b = graph.first_block[k]
+    graph.nearest_block[k] = b
+    while b != NONE:
+        gap = gap_of_box(blocks, metric, b)
+        if gap < least_gap:
+            least_gap = gap
+            graph.nearest_block[k] = b
+        b = blocks.following[b]
+
+
+@kernel
+def _insert_sought(
+    graph: Graph, blocks: Blocks, metric: MetricTable, target: int, k: int, n_blocks: int
+) -> int:
+    b = graph.nearest_block[k]
+    if blocks.size[b] == WIDTH:
+        _split(blocks, b, n_blocks)
+        if gap_of_box(blocks, metric, n_blocks) < gap_of_box(blocks, metric, b):
+            b = n_blocks
+        n_blocks += 1
+    _put(blocks, metric, b, target)
+    return n_blocks
+
+
+@kernel
+def _put(blocks: Blocks, metric: MetricTable, b: int, target: int) -> None:
+    """Add the frame sought to a block, as `target`."""
+    lane = blocks.size[b]
+    blocks.member[b, lane] = target
+    blocks.start[b, lane] = 0 if metric.code == MANHATTAN else -(int(blocks.square[0]) // 2)
+    for word in range(blocks.words.size):
+        blocks.column[b, word, lane] = blocks.words[word]
+    blocks.size[b] = lane + 1
+    _widen(blocks, b, lane)
+
+
+@kernel
+def _widen(blocks: Blocks, b: int, lane: int) -> None:
+    for d in range(blocks.sought.size):
+        value = _coordinate(blocks, b, d, lane)
+        blocks.low[b, d] = min(blocks.low[b, d], value)
+        blocks.high[b, d] = max(blocks.high[b, d], value)
+
+
+@kernel
+def _coordinate(blocks: Blocks, b: int, d: int, lane: int) -> float:
+    word = blocks.column[b, d >> 1, lane]
+    return float(word >> 16 if d & 1 else (word & 0xFFFF ^ 0x8000) - 0x8000)
+
+
+@kernel
+def _split(blocks: Blocks, b: int, right: int) -> None:
+    """Move the upper half of a full block, along its box's longest side, to block `right`."""
+    longest = 0
+    for d in range(blocks.sought.size):
+        if blocks.high[b, d] - blocks.low[b, d] > blocks.high[b, longest] - blocks.low[b, longest]:
+            longest = d
+    pivot = _sample_median(blocks, b, longest)
+    blocks.following[right] = blocks.following[b]
+    blocks.following[b] = right
+    blocks.low[b] = np.inf
+    blocks.high[b] = -np.inf
+    n_left = 0
+    n_right = 0
+    for lane in range(WIDTH):
+        value = _coordinate(blocks, b, longest, lane)
+        if value < pivot or (value == pivot and n_left <= n_right):
+            _move(blocks, b, lane, b, n_left)
+            n_left += 1
+        else:
+            _move(blocks, b, lane, right, n_right)
+            n_right += 1
+    blocks.size[b] = n_left
+    blocks.size[right] = n_right
+
+
+@kernel
+def _sample_median(blocks: Blocks, b: int, d: int) -> float:
+    """Give the median along dimension d of every 8th target of a full block."""
+    for lane in range(0, WIDTH, 8):
+        value = _coordinate(blocks, b, d, lane)
+        n_below = 0
+        for other in range(0, WIDTH, 8):
+            theirs = _coordinate(blocks, b, d, other)
+            n_below += theirs < value or (theirs == value and other < lane)
+        if n_below == WIDTH // 16:
+            return value
+    return _coordinate(blocks, b, d, 0)
+
+
+@kernel
+def _move(blocks: Blocks, b: int, lane: int, to: int, to_lane: int) -> None:
+    blocks.member[to, to_lane] = blocks.member[b, lane]
+    blocks.start[to, to_lane] = blocks.start[b, lane]
+    for word in range(blocks.words.size):
+        blocks.column[to, word, to_lane] = blocks.column[b, word, lane]
+    _widen(blocks, to, to_lane)

@@ -1,0 +1,78 @@
+"""An oracle's links and frames as flat arrays that grow by doubling; no rule of linking is here.
+
+Only the thread that appends calls this. Growing copies into new arrays and leaves the old ones as
+they were, so a reader's views stay a true picture of the oracle they were taken from.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Int32s = npt.NDArray[np.int32]
+Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
+
+NONE = -1
+FIRST_CAPACITY = 64
+
+
+class Graph(NamedTuple):
+    """States and links with room to grow; row i is state i, row 0 the root.
+
+    The transitions of state k are k + 1 and then `edge_target[e]` for e = `first_edge[k]`,
+    `next_edge[e]`, … until NONE; its reverse suffix links are j = `first_reverse[k]`,
+    `next_reverse[j]`, … until NONE; both ascend.
+    """
+
+    frames: Float64s  # (capacity, dim)
+    suffix_link: Int32s  # (capacity,), NONE at the root
+    lrs: Int32s
+    cluster: Int32s  # NONE at the root
+    first_edge: Int32s
+    last_edge: Int32s
+    out_degree: Int32s  # edges beside k + 1
+    first_reverse: Int32s
+    last_reverse: Int32s
+    next_reverse: Int32s
+    first_block: Int32s  # of a state with many targets, see `oracle._blocks`
+    nearest_block: Int32s  # the one a target like the last frame sought belongs to
+    refinement: Int32s  # (2 capacity,), hash table of states, see `oracle._linking`
+    edge_target: Int32s  # (edge capacity,)
+    next_edge: Int32s
+
+
+_STATE_COLUMNS = Graph._fields[1:12]
+_ZERO_AT_FIRST = [_STATE_COLUMNS.index("lrs"), _STATE_COLUMNS.index("out_degree")]
+
+
+def new_graph(dim: int, capacity: int = FIRST_CAPACITY, edge_capacity: int = 0) -> Graph:
+    """Give an empty graph with room for some states and edges (default: two a state)."""
+    columns = np.full((len(_STATE_COLUMNS), capacity), NONE, dtype=np.int32)
+    columns[_ZERO_AT_FIRST] = 0
+    refinement = np.full(2 * capacity, NONE, dtype=np.int32)
+    edges = np.full((2, edge_capacity or 2 * capacity), NONE, dtype=np.int32)
+    return Graph._make((np.zeros((capacity, dim)), *columns, refinement, *edges))
+
+
+def with_state_room(graph: Graph, end: int) -> Graph:
+    """Give a copy with room for states below `end`, its table of refinements empty."""
+    n_states, dim = graph.frames.shape
+    capacity = n_states
+    while capacity < end:
+        capacity *= 2
+    grown = new_graph(dim, capacity, max(2 * capacity, graph.edge_target.size))
+    for name in ("frames", *_STATE_COLUMNS):
+        getattr(grown, name)[:n_states] = getattr(graph, name)
+    for name in ("edge_target", "next_edge"):
+        getattr(grown, name)[: graph.edge_target.size] = getattr(graph, name)
+    return grown
+
+
+def with_edge_room(graph: Graph, n_edges: int) -> Graph:
+    """Give a graph of the same states with at least twice the room for edges."""
+    size = graph.edge_target.size
+    edge_target, next_edge = np.full((2, max(2 * size, n_edges)), NONE, dtype=np.int32)
+    edge_target[:size] = graph.edge_target
+    next_edge[:size] = graph.next_edge
+    return graph._replace(edge_target=edge_target, next_edge=next_edge)

@@ -1,0 +1,131 @@
+"""The nearest target of a state below a threshold, exactly, without measuring most of them.
+
+Runs on the thread that appends, without the GIL; never allocates. A state with few targets is
+searched frame by frame. Of one with many, a block whose bounding box is too far is skipped, the
+rest is passed through `LANES` targets abreast, and what may still be nearest is measured in
+float64. Boxes and passes see integers (`oracle._blocks`): frames closer than the bound are integers
+closer than the bound, scaled, + √dim (Manhattan: + dim), which is the whole of `_limits`. Unit
+vectors bound cosine distances through d² = 2(1 − cos). The event metric obeys no triangle
+inequality: nothing bounds it, so its targets are measured one by one.
+"""
+
+import math
+
+from oracle._blocks import Blocks, gap_of_box
+from oracle._graph import NONE, Graph
+from oracle._jit import kernel
+from oracle._lanes import LANES, lanes_within, lanes_within_manhattan, lowest_bit
+from oracle.metrics import (
+    COSINE,
+    EUCLIDEAN,
+    MANHATTAN,
+    MetricTable,
+    row_distance,
+    square_distance,
+)
+
+
+@kernel
+def nearest_in_list(graph: Graph, metric: MetricTable, threshold: float, i: int, k: int) -> int:
+    """Give the nearest target of k strictly below the threshold from frame i, or NONE; kernel."""
+    if threshold <= 0.0:
+        return NONE
+    if metric.code == EUCLIDEAN:
+        return _nearest_euclidean(graph, threshold, i, k)
+    nearest = NONE
+    bound = threshold
+    target = k + 1
+    e = graph.first_edge[k]
+    while True:
+        here = row_distance(metric, graph.frames, i, graph.frames, target)
+        if here < bound:
+            bound = here
+            nearest = target
+        if e == NONE:
+            return nearest
+        target = graph.edge_target[e]
+        e = graph.next_edge[e]
+
+
+@kernel
+def _nearest_euclidean(graph: Graph, threshold: float, i: int, k: int) -> int:
+    """Compare squares first: a root is drawn only where it may decide."""
+    frames = graph.frames
+    nearest = NONE
+    bound = threshold
+    square_bound = threshold * threshold * (1.0 + 2.0**-50)
+    target = k + 1
+    e = graph.first_edge[k]
+    while True:
+        square = square_distance(frames, i, frames, target)
+        if square <= square_bound and math.sqrt(square) < bound:
+            square_bound = square
+            bound = math.sqrt(square)
+            nearest = target
+        if e == NONE:
+            return nearest
+        target = graph.edge_target[e]
+        e = graph.next_edge[e]
+
+
+@kernel
+def nearest_in_blocks(
+    graph: Graph, blocks: Blocks, metric: MetricTable, threshold: float, i: int, k: int
+) -> int:
+    """Give what `nearest_in_list` gives, for a state that keeps blocks; kernel."""
+    nearest = NONE
+    bound = threshold
+    farthest, least = _limits(blocks, metric, bound, graph.frames.shape[1])
+    least_gap = math.inf
+    b = graph.first_block[k]
+    graph.nearest_block[k] = b
+    if threshold <= 0.0:
+        return NONE
+    while b != NONE:
+        gap = gap_of_box(blocks, metric, b)
+        if gap < least_gap:
+            least_gap = gap
+            graph.nearest_block[k] = b
+        if gap <= farthest:
+            for first in range(0, blocks.size[b], LANES):
+                within = _lanes_within(blocks, metric, b, first, least)
+                while within != 0:
+                    lane = first + lowest_bit(within)
+                    within &= within - 1
+                    if lane >= blocks.size[b]:
+                        break
+                    target = blocks.member[b, lane]
+                    here = row_distance(metric, graph.frames, i, graph.frames, target)
+                    if here < bound or (here == bound and nearest != NONE and target < nearest):
+                        bound = here
+                        nearest = target
+                        farthest, least = _limits(blocks, metric, bound, graph.frames.shape[1])
+        b = blocks.following[b]
+    return nearest
+
+
+@kernel
+def _limits(blocks: Blocks, metric: MetricTable, bound: float, dim: int) -> tuple[float, int]:
+    """Give the gap of a box and the sum of a pass that a frame within the bound can have."""
+    if blocks.unit[0] == 0.0:
+        return math.inf, -(2**31)
+    if metric.code == COSINE:
+        bound = math.sqrt(2.0 * (bound + (dim + 8) * 2.0**-52))
+    # 1e-3 covers the rounding of float64, 1e-5 + 1e-6 dim that of a box's float32 sum
+    bound = bound * blocks.unit[0] + (dim if metric.code == MANHATTAN else math.sqrt(dim)) + 1e-3
+    least = -bound
+    if metric.code != MANHATTAN:
+        bound *= bound
+        least = (blocks.square[0] - bound) / 2.0
+    least = max(math.floor(least) - 1.0, -(2.0**31))
+    return bound * (1.00001 + 1e-6 * dim), int(least)
+
+
+@kernel
+def _lanes_within(blocks: Blocks, metric: MetricTable, b: int, first: int, least: int) -> int:
+    """Give which of LANES targets may be within the bound, one bit each."""
+    if metric.code == MANHATTAN:
+        within = lanes_within_manhattan(blocks.column, blocks.start, blocks.words, b, first, least)
+    else:
+        within = lanes_within(blocks.column, blocks.start, blocks.words, b, first, least)
+    return int(within)

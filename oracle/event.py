@@ -107,6 +107,8 @@ class Event:
         token = float(self.frame[0])
         if not math.isnan(token) and (token < 0 or token != round(token)):
             raise ValueError(f"gesture_token must be a whole number or NaN, got {token}")
+        if (self.frame[5:7] <= 0).any():
+            raise ValueError(f"ratio_p and ratio_q must be > 0 or NaN, got {self.frame[5:7]}")
         _require_range("pitch", self.pitch, 0, 127)
         _require_range("velocity", self.velocity, 1, 127)
         _require_range("level_db", self.level_db, -math.inf, math.inf)

@@ -164,6 +164,7 @@ def test_the_tracker_refuses_what_no_stream_holds(
         ("frame", blank(consonance=math.inf), "finite or NaN"),
         ("frame", blank(gesture_token=1.5), "gesture_token must be a whole number"),
         ("frame", blank(gesture_token=-1), "gesture_token must be a whole number"),
+        ("frame", blank(ratio_p=3, ratio_q=0), "ratio_p and ratio_q must be > 0"),
         ("pitch", 130.0, "pitch must be 0…127"),
         ("velocity", 0.0, "velocity must be 1…127"),
         ("onset_s", math.nan, "onset_s must be finite"),

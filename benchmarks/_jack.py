@@ -20,9 +20,12 @@ class JackMissingError(Exception):
 
 @contextlib.contextmanager
 def jack_server(
-    *, rate_hz: int = 48_000, block_frames: int = 128
+    *, rate_hz: int = 48_000, block_frames: int = 128, is_realtime: bool = False
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server of its own name, which JACK clients of this process find by default.
+
+    With `is_realtime` it, and the audio threads of its clients, are scheduled before all others
+    where the system allows that, as on a stage.
 
     Raises
     ------
@@ -37,10 +40,11 @@ def jack_server(
     except (ImportError, OSError) as error:
         raise JackMissingError(f"JACK-Client cannot be imported: {error}") from None
     name = f"musichal{os.getpid()}"
+    schedule = "--realtime" if is_realtime else "--no-realtime"
     driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(block_frames)]
     with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1"):
         server = subprocess.Popen(
-            [jackd, "--no-realtime", "-n", name, *driver],
+            [jackd, schedule, "-n", name, *driver],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

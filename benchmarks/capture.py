@@ -7,8 +7,9 @@ Three counts: `dropped` (our ring was full), `breaks` (the ramp did not continue
 blame) and `xruns` (the server's own, which it reports). A break without an xrun would be ours.
 `late` is how much later a callback ran than the earliest between the same two xruns.
 
-How it could mislead: without real-time scheduling the server itself is late on a busy machine,
-which shows as xruns and says nothing about us; a dummy driver has no hardware that could be slow.
+How it could mislead: without real-time scheduling (``--realtime``, where the system allows it) the
+server itself is late on a busy machine, which shows as xruns and says nothing about us; and a dummy
+driver has no hardware that could be slow.
 """
 
 import argparse
@@ -31,10 +32,10 @@ RATE_HZ = 48_000
 N_HOGS = 2
 
 
-def measure(block_frames: int, duration_s: float) -> dict[str, Any]:
+def measure(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[str, Any]:
     """Listen to one server with blocks of that length, and return what arrived."""
     with (
-        jack_server(rate_hz=RATE_HZ, block_frames=block_frames),
+        jack_server(rate_hz=RATE_HZ, block_frames=block_frames, is_realtime=is_realtime),
         musician() as name,
         seen_by_portaudio(),
         gil_hogs(N_HOGS),
@@ -80,10 +81,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seconds, blocks of 128 frames")
     parser.add_argument("--seconds", type=float, default=60.0, help="per block length")
     parser.add_argument("--blocks", type=int, nargs="+", default=[32, 128, 1024], metavar="FRAMES")
+    parser.add_argument("--realtime", action="store_true", help="schedule the server as on a stage")
     options = parser.parse_args()
     blocks, duration_s = ([128], 2.0) if options.quick else (options.blocks, options.seconds)
     try:
-        rows = [measure(block_frames, duration_s) for block_frames in blocks]
+        rows = [measure(n, duration_s, is_realtime=options.realtime) for n in blocks]
     except (JackMissingError, PortAudioMissingError) as error:
         print(json.dumps({"skipped": str(error)}) if options.json else f"Not measured: {error}")
         return

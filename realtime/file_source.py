@@ -3,8 +3,7 @@
 Two threads. One decodes ahead into a ring of a few seconds and may wait for the disk; the other is
 a single kernel call without the GIL, which moves each block on when its last frame is due, against
 absolute deadlines, and stamps it with the time it would have had at a converter. It never waits for
-the first, nor for whoever listens: a block that finds no room is dropped and counted, as a device's
-would be.
+whoever listens: a block that finds no room is dropped and counted, as a device's would be.
 """
 
 import threading
@@ -71,6 +70,7 @@ class FileSource:
             threading.Thread(target=self._run_decoder, name="file decoder", daemon=True),
             threading.Thread(target=self._run_pacer, name="file pacer", daemon=True),
         )
+        self._warm_up()
 
     def start(self) -> None:
         """Begin to play: the first frame is at the imagined converter now."""
@@ -101,6 +101,12 @@ class FileSource:
         if self._error is not None:
             raise self._error
 
+    def _warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, by playing nothing."""
+        _set_flag(self._flags, _STOPPED)
+        self._pace()
+        self._flags[_STOPPED] = 0
+
     def _run_decoder(self) -> None:
         while not (load_acquire(self._flags, _DECODED) or load_acquire(self._flags, _STOPPED)):
             self._room.wait()
@@ -119,6 +125,10 @@ class FileSource:
         _set_flag(self._flags, _DECODED)
 
     def _run_pacer(self) -> None:
+        self._pace()
+        end(self._feed)
+
+    def _pace(self) -> None:
         room_fd = self._room.write_fd
         _pace(self._feed, self._ahead.ring, self._flags, room_fd, self.rate_hz, self.block_frames)
 
@@ -146,7 +156,6 @@ def _pace(
         if n > 0:
             deliver(feed, block[:n], 0, adc_ns / NS_PER_S, monotonic_ns() / NS_PER_S, 0)
             frame += n
-    end(feed)
 
 
 @njit(nogil=True, cache=True)

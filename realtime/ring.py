@@ -15,7 +15,7 @@ There is one consumer, and it alone bounds the producer. Whoever else wants the 
 producer was faster. The producer announces which slots it is about to overwrite before it touches
 them (`CLAIMED`), as the writer of a seqlock does (Boehm, MSPC 2012).
 
-The functions below the classes' methods are the kernels behind them, for use in other kernels.
+The functions are the kernels behind the classes' methods, for use in other kernels.
 """
 
 from enum import IntEnum

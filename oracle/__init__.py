@@ -9,6 +9,7 @@ The way of an event through this package:
     attribute_table  the attributes of all states, and who has which value
     request          what the next state is asked to be like
     navigator        from state to state, by continuity, likeness and request
+    trace            what a step considered, chose and why
     event_rows       when, how loud, which notes
     memory           all of it together, learned and growing
     memory_file      the file it is kept in
@@ -34,8 +35,9 @@ from oracle.event import (
 from oracle.memory import Memory, Provenance
 from oracle.memory_file import MemoryFileError
 from oracle.metrics import EventMetric
-from oracle.navigator import Navigator, NavigatorConfig, Origin, Relaxation, Trace
+from oracle.navigator import Navigator, NavigatorConfig
 from oracle.request import Criterion, Request
+from oracle.trace import Origin, Relaxation, Trace
 
 __all__ = [
     "EVENT_ATTRIBUTES",

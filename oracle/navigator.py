@@ -7,20 +7,15 @@ why it was decided. It knows no note, device or clock, and never waits.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle import _near
-from oracle._masks import MET, NEAREST
 from oracle._navigation import (
     N_CANDIDATES,
     N_DRAWS,
     N_EXAMINED,
-    Choice,
     Rules,
     Scene,
     Scratch,
@@ -31,6 +26,7 @@ from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.metrics import EventMetric
 from oracle.request import TERM_DTYPE, Criterion, Request, criteria_of, terms_of
+from oracle.trace import Trace, trace_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)
 
@@ -91,60 +87,6 @@ class NavigatorConfig:
             raise ValueError(f"regions must not overlap, got {self.regions}")
         if any(abs(semitones) > 48 for semitones in self.transpositions):
             raise ValueError(f"transpositions must be −48…48, got {self.transpositions}")
-
-
-class Origin(Enum):
-    """What led to a candidate."""
-
-    CONTINUATION = _near.CONTINUATION
-    TRANSITION = _near.TRANSITION
-    SUFFIX_LINK = _near.SUFFIX_LINK
-    REVERSE_LINK = _near.REVERSE_LINK
-    CLUSTER = _near.CLUSTER
-    LOOK_UP = _near.LOOK_UP
-
-
-class Relaxation(NamedTuple):
-    """Something that was asked and not met: the attribute or "taboo", and what was done."""
-
-    what: str
-    how: str  # "nearest" or "dropped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trace:
-    """One step: what was considered, what was chosen and why.
-
-    Parameters
-    ----------
-    state
-        The state chosen, None for silence.
-    transposition_semitones
-        By how much what it plays is to be moved.
-    why
-        What led to it; None for silence.
-    quality
-        Share of the request, by weight, that it meets as asked, 0…1; 1 where nothing was asked.
-    relaxed
-        What was not met as asked.
-    criteria
-        The request, in the order it was applied; one row of `masks` each.
-    candidates
-        [shape=(n,), CANDIDATE_DTYPE] the states considered: the value of their `Origin`, the
-        length of their past in common with the current state (to 32), by how much they are
-        transposed, whether they were chosen a short while ago, and their probability (sum 1).
-    masks
-        [shape=(n_criteria, n), float64] what each criterion made of each candidate, 0…1.
-    """
-
-    state: int | None
-    transposition_semitones: int
-    why: Origin | None
-    quality: float
-    relaxed: tuple[Relaxation, ...]
-    criteria: tuple[Criterion, ...]
-    candidates: NDArray[np.void]
-    masks: NDArray[np.float64]
 
 
 class Navigator:
@@ -231,7 +173,8 @@ class Navigator:
         if len(self._scratch.outcomes) != len(criteria):
             self._scratch = _new_scratch(len(criteria))
         self._step = scene.step
-        trace = self._trace(choose(scene, self._scratch), criteria)
+        choice = choose(scene, self._scratch)
+        trace = trace_of(choice, self._scratch, criteria, self.config.min_quality)
         if trace.state is not None:
             self.state = trace.state
             self.transposition_semitones = trace.transposition_semitones
@@ -315,37 +258,6 @@ class Navigator:
             draws=self._draws,
         )
 
-    def _trace(self, choice: Choice, criteria: tuple[Criterion, ...]) -> Trace:
-        """Copy out what the step considered and judge what it chose."""
-        n, chosen = choice.n_candidates, choice.chosen
-        candidates = self._scratch.rows[:n].copy()
-        masks = self._scratch.masks[:, :n].copy()
-        if chosen < 0:
-            relaxed = [Relaxation(c.attribute, "dropped") for c in criteria if c.is_hard]
-            quality = 0.0
-        else:
-            outcomes = self._scratch.outcomes.tolist()
-            relaxed = [
-                Relaxation(criterion.attribute, "nearest" if outcome == NEAREST else "dropped")
-                for criterion, outcome in zip(criteria, outcomes, strict=True)
-                if outcome != MET
-            ]
-            quality = _quality(criteria, outcomes, masks[:, chosen].tolist())
-        if choice.is_taboo_relaxed:
-            relaxed.append(Relaxation("taboo", "dropped"))
-        is_silent = chosen < 0 or quality < self.config.min_quality
-        place = None if is_silent else candidates[chosen]
-        return Trace(
-            state=None if place is None else int(place["state"]),
-            transposition_semitones=0 if place is None else int(place["transposition"]),
-            why=None if place is None else Origin(int(place["origin"])),
-            quality=quality,
-            relaxed=tuple(relaxed),
-            criteria=criteria,
-            candidates=candidates,
-            masks=masks,
-        )
-
 
 def _token_distance(oracle: AudioOracle | FactorOracle) -> NDArray[np.float64]:
     """Return the distances of tokens by which the oracle was learned, [0, 0] if by none."""
@@ -355,19 +267,6 @@ def _token_distance(oracle: AudioOracle | FactorOracle) -> NDArray[np.float64]:
     unknown = np.empty((0, 0))
     unknown.flags.writeable = False  # one type for the compiler
     return unknown
-
-
-def _quality(criteria: tuple[Criterion, ...], outcomes: list[int], masks: list[float]) -> float:
-    """Return the share of the request, by weight, that a choice meets as asked."""
-    asked = sum(c.weight for c in criteria if not c.is_held)
-    if asked == 0:
-        return 1.0
-    met = sum(
-        c.weight * mask
-        for c, outcome, mask in zip(criteria, outcomes, masks, strict=True)
-        if outcome == MET and not c.is_held
-    )
-    return met / asked
 
 
 def _new_scratch(n_criteria: int) -> Scratch:

@@ -17,7 +17,8 @@ from oracle.attributes import Attribute, Measure
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.event import Event
 from oracle.memory import Memory
-from oracle.navigator import Navigator, NavigatorConfig, Origin, Relaxation, Trace
+from oracle.navigator import Navigator, NavigatorConfig
+from oracle.trace import Origin, Relaxation, Trace
 from tests.oracle.memories import make_event, make_memory, melody, run_without_jit
 
 SYMBOL = Attribute(name="symbol", unit="", low=0, high=256, is_whole=True, n_buckets=256)

@@ -46,7 +46,11 @@ DROPPED_BLOCKS: Final = 2  # the ring had no room
 DROPPED_FRAMES: Final = 3
 BEAT_NS: Final = 4  # monotonic time of the newest block
 ENDED: Final = 5  # 1: no block will follow
+SILENCED: Final = 6  # samples that were no sound, and are heard as 0
 _N_COUNTERS: Final = 16
+
+_LARGEST_SAMPLE: Final = np.float32(2**31)
+"""What a driver that forgets to scale may deliver; beyond it, and NaN, is no sound."""
 
 _STAMPS_S: Final = 10.0
 """How long stamps may wait for the clock; lost ones cost it nothing but precision."""
@@ -97,7 +101,7 @@ class AudioSource(Protocol):
     stamps : Consumer
         [`STAMP_DTYPE`] One per delivered block; its one consumer feeds the `StreamClock`.
     counters : ndarray [shape=(16,), int64]
-        At `CALLBACKS` … `ENDED`, for anybody to read; `ENDED` by `has_ended`.
+        At `CALLBACKS` … `SILENCED`, for anybody to read; `ENDED` by `has_ended`.
     """
 
     name: str
@@ -128,10 +132,14 @@ class Feed(NamedTuple):
 
 
 def make_feed(config: CaptureConfig, rate_hz: int, doorbell: Doorbell) -> Feed:
-    """Make the rings and counters of a source whose blocks ring `doorbell`."""
+    """Make the rings and counters of a source whose blocks ring `doorbell`, `end` compiled."""
     audio, _ = make_ring(power_of_two(config.ring_s * rate_hz), np.float32)
     stamps, _ = make_ring(power_of_two(_STAMPS_S * rate_hz / config.block_frames), STAMP_DTYPE)
-    return Feed(audio.ring, stamps.ring, aligned_words(_N_COUNTERS), doorbell.write_fd)
+    feed = Feed(audio.ring, stamps.ring, aligned_words(_N_COUNTERS), doorbell.write_fd)
+    end(feed)
+    feed.counters[ENDED] = 0
+    doorbell.drain()
+    return feed
 
 
 @njit(nogil=True, cache=True)
@@ -166,8 +174,8 @@ def deliver(
         counters[DROPPED_FRAMES] += n_frames
     else:
         first, second = span(feed.audio, frame, n_frames)
-        _to_mono(block[: first.size], channel, first)
-        _to_mono(block[first.size :], channel, second)
+        counters[SILENCED] += _to_mono(block[: first.size], channel, first)
+        counters[SILENCED] += _to_mono(block[first.size :], channel, second)
         place = claim(feed.stamps, 1)
         if place >= 0:  # before the frames: whoever hears of a frame finds its stamp
             stamp = feed.stamps.records[place & (feed.stamps.records.size - 1)]
@@ -184,17 +192,20 @@ def deliver(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # which has no division that can raise
-def _to_mono(block: NDArray[np.float32], channel: int, out: NDArray[np.float32]) -> None:
-    if channel != MIX:
-        for i in range(out.size):
-            out[i] = block[i, channel]
-        return
-    scale = np.float32(1.0) / np.float32(block.shape[1])
+def _to_mono(block: NDArray[np.float32], channel: int, out: NDArray[np.float32]) -> int:
+    """Fill `out` and return how many samples were no sound: every frame heard passes here."""
+    first, n_mixed = (0, block.shape[1]) if channel == MIX else (channel, 1)
+    scale = np.float32(1.0) / np.float32(n_mixed)
+    n_silenced = 0
     for i in range(out.size):
         total = np.float32(0.0)
-        for k in range(block.shape[1]):
-            total += block[i, k]
+        for k in range(first, first + n_mixed):
+            if abs(block[i, k]) <= _LARGEST_SAMPLE:
+                total += block[i, k]
+            else:  # NaN too
+                n_silenced += 1
         out[i] = total * scale
+    return n_silenced
 
 
 @njit(nogil=True, cache=True)

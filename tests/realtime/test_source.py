@@ -18,6 +18,7 @@ from realtime.source import (
     INPUT_OVERFLOW,
     MIX,
     OVERFLOWS,
+    SILENCED,
     CaptureConfig,
     deliver,
     end,
@@ -94,6 +95,22 @@ def test_each_block_is_stamped_with_where_and_when(bell: Doorbell) -> None:
     assert 0 < made["host_ns"][0] <= made["host_ns"][1]
     counters = feed.counters[[CALLBACKS, OVERFLOWS, DROPPED_BLOCKS, DROPPED_FRAMES]]
     assert counters.tolist() == [3, 2, 1, 5000]
+
+
+NO_SOUND = [np.nan, np.inf, -np.inf, np.float32(3e38), -np.float32(3e38)]
+
+
+@pytest.mark.parametrize("channel", [1, MIX])
+def test_what_is_no_sound_is_heard_as_silence_and_counted(bell: Doorbell, channel: int) -> None:
+    """A broken driver can poison no encoder; the other channels are heard on."""
+    feed = make_feed(CaptureConfig(), RATE_HZ, bell)
+    block = block_of(8, 2)
+    sound = block.copy()
+    block[1:6, 1], sound[1:6, 1] = NO_SOUND, 0.0
+    deliver(feed, block, channel, 0.0, 0.0, 0)
+    expected = sound.mean(axis=1) if channel == MIX else sound[:, 1]
+    assert Consumer(feed.audio).pop_nowait().tolist() == expected.tolist()
+    assert feed.counters[SILENCED] == len(NO_SOUND)
 
 
 def test_stamps_that_nobody_takes_stop_no_sound(bell: Doorbell) -> None:

@@ -9,7 +9,7 @@ event sleeps or logs.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import structlog
@@ -30,7 +30,7 @@ from realtime.monotonic import NS_PER_S, monotonic_ns
 from realtime.report import Performance
 from realtime.responder import Responder
 from realtime.ring import Observer, make_ring
-from realtime.source import DROPPED_BLOCKS, OVERFLOWS, AudioSource, has_ended
+from realtime.source import DROPPED_BLOCKS, OVERFLOWS, SILENCED, AudioSource, has_ended
 
 _RING_RECORDS: Final = 1024
 _FOLLOW_S: Final = 0.1
@@ -154,6 +154,7 @@ class Engine:
                         ),
                         "inference": _whenever(self._tokens_ready, lambda: self._infer(responder)),
                         "telemetry": self._heartbeat(player),
+                        "calls": _failed_call(),
                     }.items()
                 ]
                 with contextlib.suppress(TimeoutError):
@@ -181,12 +182,19 @@ class Engine:
         """Wait for the player to stop us, or for the source to end and its last note to sound."""
         last_ns = None
         while not await _is_set(stop, within_s=_FOLLOW_S):
-            is_heard_out = self._source.audio.n_released == self._audio.newest
-            if not has_ended(self._source.counters) or not is_heard_out or responder.is_waiting:
+            if not self._is_heard_out() or responder.is_waiting:
                 continue
             last_ns = last_ns or monotonic_ns() + round(_LAST_NOTES_S * NS_PER_S)
             if not player.sounding_pitches or monotonic_ns() > last_ns:
                 return
+
+    def _is_heard_out(self) -> bool:
+        """Say whether the source has ended and every event in it has been taken."""
+        return (
+            has_ended(self._source.counters)
+            and self._source.audio.n_released == self._audio.newest
+            and self._events.readable()[0].size == 0
+        )
 
     async def _capture(self) -> None:
         """Follow the source's clock, and notice when the source fails."""
@@ -252,6 +260,7 @@ class Engine:
         counters = self._source.counters
         self.performance.xruns = int(counters[OVERFLOWS])
         self.performance.dropped_blocks = int(counters[DROPPED_BLOCKS])
+        self.performance.silenced_samples = int(counters[SILENCED])
         self.performance.skipped_windows = self._worker.n_skipped
         self.performance.refused_records = sum(end.n_refused for end in self._producers)
         self.performance.n_notes = player.n_notes
@@ -277,6 +286,24 @@ async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:
         async with asyncio.timeout(within_s):
             await event.wait()
     return event.is_set()
+
+
+async def _failed_call() -> None:
+    """Wait for a call that was booked on the loop to fail, and raise what it raised."""
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+
+    def take(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "exception" in context and not failed.done():
+            failed.set_exception(context["exception"])
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(take)
+    try:
+        await failed
+    finally:
+        loop.set_exception_handler(None)
 
 
 async def _whenever(doorbell: Doorbell, act: Callable[[], None]) -> None:

@@ -158,15 +158,15 @@ class EncoderWorker:
         poll = select.poll()
         poll.register(self._work.fileno(), select.POLLIN)
         while True:
-            poll.poll(self._hop_s * 1000.0)
+            is_rung = bool(poll.poll(self._hop_s * 1000.0))
             self._work.drain()
             if self._is_stopping:
                 return
             requests = self._requests.pop_nowait()
-            if requests.size == 0:
-                self._hop()
-            else:
+            if requests.size > 0:
                 self._answer(requests)
+            elif not is_rung:  # rung for nothing: an earlier pass took the request along
+                self._hop()
 
     def _hop(self) -> None:
         """Embed the newest window, if anything has been heard yet."""

@@ -57,6 +57,7 @@ class Performance:
     skipped_windows: int = 0
     xruns: int = 0
     dropped_blocks: int = 0
+    silenced_samples: int = 0
     refused_records: int = 0
 
     @property
@@ -81,6 +82,7 @@ class Performance:
             "relaxed": dict(sorted(self.relaxed.items())),
             "xruns": self.xruns,
             "dropped_blocks": self.dropped_blocks,
+            "silenced_samples": self.silenced_samples,
             "refused_records": self.refused_records,
             "skipped_windows": self.skipped_windows,
             "late_notes": self.late_notes,
@@ -130,7 +132,8 @@ def _counts(report: dict[str, Any]) -> str:
         + (f", {unanswered} not ({reasons})" if unanswered else ""),
         f"{report['n_learned']} events learned; requests relaxed: {relaxed or 'none'}",
         f"lost: {report['xruns']} xruns, {report['dropped_blocks']} dropped blocks, "
-        f"{report['skipped_windows']} skipped windows, {report['late_tokens']} late tokens, "
-        f"{report['late_notes']} late notes",
+        f"{report['silenced_samples']} silenced samples, {report['refused_records']} refused "
+        f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "
+        f"tokens, {report['late_notes']} late notes",
     ]
     return "\n".join(lines)

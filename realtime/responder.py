@@ -87,9 +87,11 @@ class Responder:
         self._time_hearing(attack, onset_ns)
         index = int(attack["index"])
         event = self._events[index] = _Event(attack, onset_ns)
-        self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
         now_ns = self._scheduler.now_ns()
-        if not self._budget.may_wait(onset_ns, self._predict_finish_ns(now_ns)):
+        # before asking: the pass asked for must not be taken for one that delays it
+        finish_ns = self._predict_finish_ns(now_ns)
+        self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
+        if not self._budget.may_wait(onset_ns, finish_ns):
             self._answer(event)
             return
         wait_s = (self._budget.last_wait_ns(onset_ns) - now_ns) / NS_PER_S
@@ -109,8 +111,13 @@ class Responder:
             self._performance.late_tokens += 1
 
     def learn(self, body: np.void) -> None:
-        """Take a BODY record: answer its event now if it still waits, then learn it."""
-        event = self._events.pop(int(body["index"]))
+        """Take a BODY record: answer its event now if it still waits, then learn it.
+
+        A body whose attack was refused by a full ring has no event, and teaches nothing.
+        """
+        event = self._events.pop(int(body["index"]), None)
+        if event is None:
+            return
         if event.timer is not None:
             self._answer(event)
         self._performance.n_learned += self._improviser.learn(event.attack, body, event.token)

@@ -18,7 +18,9 @@ checkpoint     a model's files, found and read strictly
 standin        ``python -m models.standin``: MERT with random weights
 codebook       embeddings to tokens
 hearing        all of it over a recording, as the stage would have heard it
-settings       one table of the configuration, read strictly
+settings       the configuration, table by table, read strictly
+terminal       how the commands speak to the player
+output_path    where a command may write, refused before the work
 errors         what can go wrong with recordings and models
 =============  ==================================================================================
 """
@@ -33,11 +35,13 @@ __all__ = [
     "listener",
     "mert",
     "onset",
+    "output_path",
     "pitch",
     "settings",
     "sonority",
     "spectral",
     "spectrum",
     "standin",
+    "terminal",
     "windows",
 ]

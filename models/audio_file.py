@@ -7,7 +7,7 @@ recording is, and never resamples or normalises.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import soundfile
@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 from models.errors import AudioFileError
 
 Channel = int | Literal["mix"]
+
+SUFFIXES: Final = (
+    ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac",
+    ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav",
+)  # fmt: skip
+"""How the names of recordings end, in lower case; what else libsndfile reads can be named too."""
 
 TAIL_S = 1.0
 """Silence to append to a recording so that its last note is heard out."""

@@ -1,4 +1,4 @@
-"""Settings: one TOML table read strictly into one frozen dataclass.
+"""Settings: a TOML file read strictly, table by table, into frozen dataclasses.
 
 Runs at start only. Every stage owns its dataclass; this module knows none of them. It never
 guesses: an unknown key, a wrong type or a value out of range is refused, naming the place and the
@@ -7,18 +7,55 @@ need.
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
+
+from models.errors import ModelsError
+
+DEFAULT_PATH: Final = Path("config.toml")
 
 T = TypeVar("T")
 
 
-class SettingsError(Exception):
+class SettingsError(ModelsError):
     """Raised when a settings file cannot be used; the message says where and what to change."""
+
+
+def read_settings(cls: type[T], path: Path | None = None, *, others: Collection[str] = ()) -> T:
+    """Read a settings file into `cls`, a frozen dataclass with one stage's dataclass a table.
+
+    Parameters
+    ----------
+    path
+        None for ``config.toml`` in the current folder, or the defaults where there is none.
+    others
+        Tables that may be there too, but are somebody else's to read.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, a table or key is unknown, or a value does not fit.
+    """
+    if path is None and not DEFAULT_PATH.exists():
+        return cls()
+    path = path or DEFAULT_PATH
+    stages = typing.get_type_hints(cls)
+    tables = read_tables(path)
+    for name in tables:
+        if name not in stages and name not in others:
+            raise SettingsError(_unknown(str(path), "table", name, {*stages, *others}))
+    return cls(
+        **{
+            name: settings_from_table(stages[name], table, f"{path} [{name}]")
+            for name, table in tables.items()
+            if name in stages
+        }
+    )
 
 
 def read_tables(path: Path) -> dict[str, Any]:
@@ -34,7 +71,8 @@ def read_tables(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise SettingsError(f"There is no settings file at {path}; check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}); check the file.") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"{path} cannot be read ({why}); check the file.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
 
@@ -60,7 +98,7 @@ def settings_from_table(cls: type[T], table: object, where: str) -> T:
     values = {}
     for key, value in table.items():
         if key not in known:
-            raise SettingsError(unknown_key(where, key, known))
+            raise SettingsError(_unknown(where, "key", key, known))
         values[key] = _checked(value, hints[key], f"{where} {key}")
     try:
         return cls(**values)
@@ -68,12 +106,12 @@ def settings_from_table(cls: type[T], table: object, where: str) -> T:
         raise SettingsError(f"{where}: {error}") from None
 
 
-def unknown_key(where: str, key: str, known: Iterable[str]) -> str:
-    """Say that `key` is not known, and which known key is nearest."""
+def _unknown(where: str, kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that `name` is not known, and which known one is nearest."""
     names = sorted(known)
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
-    return f"{where} has no key {key!r}: {hint}"
+    return f"{where} has no {kind} {name!r}: {hint}"
 
 
 def _checked(value: object, hint: Any, where: str) -> object:
@@ -95,7 +133,7 @@ def _checked(value: object, hint: Any, where: str) -> object:
         raise SettingsError(f"{where} must be {names}, got {value!r}.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not hint:
+    if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
         raise SettingsError(f"{where} must be {_name(hint)}, got {value!r}.")
     return value
 

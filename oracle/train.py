@@ -6,37 +6,42 @@ windows, encoder and decision frames (`models.hearing`), and events are made by 
 """
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.audio_file import TAIL_S, AudioFile
+from models.audio_file import SUFFIXES, TAIL_S, AudioFile
 from models.codebook import Codebook, CodebookConfig, train_codebook
 from models.encoder import Encoder, EncoderConfig, load_encoder
 from models.errors import ModelsError
 from models.hearing import Heard, hear
 from models.listener import ListenerConfig
-from models.settings import SettingsError, read_tables, settings_from_table
+from models.output_path import require_writable
+from models.settings import SettingsError, read_settings
+from models.terminal import CommandLine, plain_console, say_error
 from oracle.errors import OracleError
-from oracle.event import Event, event_metric
+from oracle.event import DIM_INDEX, Event, event_metric
 from oracle.memory import Memory, Provenance
 from oracle.threshold import find_threshold
 from oracle.transcriber import Transcriber
 
-DEFAULT_CONFIG: Final = Path("config.toml")
+STAGE_TABLES: Final = ("capture", "improviser", "midi", "budget", "telemetry")
+"""What `realtime.config` reads of the same settings file."""
 BLOCK_FRAMES: Final = 4096
+N_NAMED: Final = 3
+
+Show = Callable[[str, float], None]
+"""Shows what is being done, and how many seconds of sound that has taken further."""
 
 
 class TrainingError(OracleError):
@@ -53,7 +58,10 @@ class TrainConfig:
 
 
 def learn(
-    files: Sequence[AudioFile], encoder: Encoder, config: TrainConfig, progress: Progress
+    files: Sequence[AudioFile],
+    encoder: Encoder,
+    config: TrainConfig,
+    show: Show = lambda doing, heard_s: None,
 ) -> tuple[Memory, list[str]]:
     """Learn recordings into one memory.
 
@@ -61,8 +69,6 @@ def learn(
     ----------
     files
         Learned in this order; each is a source of the memory's provenance.
-    progress
-        Shows how far hearing has come.
 
     Returns
     -------
@@ -78,13 +84,14 @@ def learn(
     AudioFileError
         A recording is damaged.
     """
-    heard = [_hear(file, encoder, config, progress) for file in files]
+    heard = [_hear(file, encoder, config.listener, show) for file in files]
     embeddings = np.array([item.embedding for items in heard for item in items], np.float32)
     if not len(embeddings):
         raise TrainingError(
             f"Nothing was heard in {_names(files)}: the sound is missing or quieter than "
             f"[listener] gate_dbfs = {config.listener.gate_dbfs:g}; raise its level."
         )
+    show("finding gestures", 0.0)
     codebook, message = train_codebook(
         embeddings, n_tokens=config.codebook.n_tokens, seed=config.codebook.seed
     )
@@ -94,12 +101,13 @@ def learn(
             f"No note was heard in {_names(files)}, only sounds without a pitch: there is nothing "
             "to answer with; choose a recording of a pitched instrument or a voice."
         )
+    show("finding repeats", 0.0)
     frames = np.array([event.frame for event in events])
-    threshold, _ = find_threshold(frames, event_metric(frames, codebook.centroids))
+    search = find_threshold(frames, event_metric(frames, codebook.centroids))
     memory = Memory.from_events(
         events,
         centroids=codebook.centroids,
-        threshold=threshold,
+        threshold=search.threshold,
         provenance=Provenance(
             encoder=encoder.spec.to_json(),
             heard_ms=config.listener.heard_ms,
@@ -108,21 +116,18 @@ def learn(
             sources=tuple(file.path.name for file in files),
         ),
     )
-    return memory, [message] if message else []
+    return memory, [said for said in (message, search.reason) if said]
 
 
-def _hear(
-    file: AudioFile, encoder: Encoder, config: TrainConfig, progress: Progress
-) -> list[Heard]:
+def _hear(file: AudioFile, encoder: Encoder, config: ListenerConfig, show: Show) -> list[Heard]:
     """Hear one recording out."""
-    task = progress.add_task(file.path.name, total=file.duration_s + TAIL_S)
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         for block in file.blocks(BLOCK_FRAMES, tail_s=TAIL_S):
             yield block
-            progress.advance(task, len(block) / file.rate_hz)
+            show(file.path.name, len(block) / file.rate_hz)
 
-    return list(hear(blocks(), file.rate_hz, config.listener, encoder))
+    return list(hear(blocks(), file.rate_hz, config, encoder))
 
 
 def _transcribe(
@@ -146,57 +151,35 @@ def find_recordings(paths: Iterable[Path]) -> list[AudioFile]:
     TrainingError
         A folder holds none.
     """
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga"}
     files = []
     for path in paths:
         if not path.is_dir():
             files.append(AudioFile(path))
             continue
-        found = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in suffixes)
+        found = sorted(filter(_is_recording, path.rglob("*")))
         if not found:
             raise TrainingError(f"There is no recording in {path}: name a file or another folder.")
         files.extend(map(AudioFile, found))
     return files
 
 
-def load_train_config(path: Path | None) -> TrainConfig:
-    """Read what training needs of the settings.
-
-    Parameters
-    ----------
-    path
-        None for ``config.toml`` in the current folder, or the defaults where there is none.
-
-    Raises
-    ------
-    SettingsError
-        The file cannot be read or a value does not fit.
-    """
-    if path is None and not DEFAULT_CONFIG.exists():
-        return TrainConfig()
-    path = path or DEFAULT_CONFIG
-    tables = read_tables(path)
-    return TrainConfig(
-        listener=settings_from_table(
-            ListenerConfig, tables.get("listener", {}), f"{path} [listener]"
-        ),
-        encoder=settings_from_table(EncoderConfig, tables.get("encoder", {}), f"{path} [encoder]"),
-        codebook=settings_from_table(
-            CodebookConfig, tables.get("codebook", {}), f"{path} [codebook]"
-        ),
-    )
+def _is_recording(path: Path) -> bool:
+    """Say whether a file in a folder is one to learn; what is hidden (macOS's ._*) is not."""
+    is_hidden = path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
 
 
 def summary(memory: Memory, heard_s: float, took_s: float) -> str:
     """Say what was learned."""
-    frames = np.array([memory.event(state).frame[0] for state in range(1, memory.n_events + 1)])
-    counts = np.bincount(frames.astype(np.int64), minlength=len(memory.centroids))
-    shares = counts[counts > 0] / counts.sum()
+    states = range(1, memory.n_events + 1)
+    tokens = [memory.event(state).frame[DIM_INDEX["gesture_token"]] for state in states]
+    _, counts = np.unique(tokens, return_counts=True)
+    shares = counts / counts.sum()
     perplexity = float(np.exp(-(shares * np.log(shares)).sum()))
-    n_notes = sum(len(memory.notes(state)) for state in range(1, memory.n_events + 1))
+    n_notes = sum(len(memory.notes(state)) for state in states)
     return (
-        f"{memory.n_events} events with {n_notes} notes; {len(shares)} of {len(memory.centroids)} "
-        f"gesture tokens in use, as many as {perplexity:.1f} equally frequent ones.\n"
+        f"{memory.n_events} events with {n_notes} notes, told apart as {len(counts)} of "
+        f"{len(memory.centroids)} gestures (perplexity {perplexity:.1f}).\n"
         f"Events closer than {memory.oracle.threshold:.3f} repeat each other; the longest repeat "
         f"is {memory.oracle.lrs.max()} events.\n"
         f"{heard_s:.0f} s of sound learned in {took_s:.1f} s."
@@ -206,65 +189,96 @@ def summary(memory: Memory, heard_s: float, took_s: float) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     try:
         train(options, console)
-    except (SettingsError, ModelsError, OracleError) as error:
-        console.print(f"[red]Error:[/] {error}", highlight=False, soft_wrap=True)
+    except (ModelsError, OracleError) as error:
+        say_error(console, error)
         return 1
     except KeyboardInterrupt:
+        console.print("Stopped: nothing was written.")
         return 130
     return 0
 
 
 def train(options: argparse.Namespace, console: Console) -> None:
     """Learn as the command line says."""
-    config = load_train_config(options.config)
-    if options.encoder is not None:
-        config = replace(config, encoder=replace(config.encoder, name=options.encoder))
-    if options.output.is_dir() or not os.access(options.output.parent, os.W_OK):
-        raise TrainingError(f"{options.output} cannot be written: choose another --output.")
-    files = find_recordings(options.recordings)
-    encoder = load_encoder(
-        config.encoder.name,
-        layer=config.encoder.layer,
-        pooling=config.encoder.pooling,
-        window_s=config.encoder.window_s,
-        n_threads=config.encoder.n_threads,
-    )
-    if encoder.notice:
-        console.print(encoder.notice, highlight=False)
     started_s = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    config = read_settings(TrainConfig, options.config, others=STAGE_TABLES)
+    files = find_recordings(options.recordings)
+    require_writable(options.output, sources=[file.path for file in files])
+    encoder = _load_encoder(config.encoder, options.encoder)
+    if encoder.notice:
+        console.print(encoder.notice)
+    heard_s = sum(file.duration_s for file in files)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        memory, messages = learn(files, encoder, config, progress)
+        task = progress.add_task("", total=heard_s + len(files) * TAIL_S)
+        memory, messages = learn(
+            files,
+            encoder,
+            config,
+            lambda doing, heard_s: progress.update(task, description=doing, advance=heard_s),
+        )
     memory.save(options.output)
     for message in messages:
-        console.print(message, highlight=False)
-    heard_s = sum(file.duration_s for file in files)
+        console.print(message)
     text = summary(memory, heard_s, time.monotonic() - started_s)
-    Console().print(f"{text}\nThe memory is {options.output}.", highlight=False)
+    plain_console().print(f"{text}\nThe memory is {options.output}.")
+
+
+def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
+    """Load the encoder that is asked for, with the settings of its table."""
+    name = name or config.name
+    try:
+        return load_encoder(
+            name,
+            layer=config.layer,
+            pooling=config.pooling,
+            window_s=config.window_s,
+            n_threads=config.n_threads,
+        )
+    except ValueError as error:
+        raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None
 
 
 def _names(files: Sequence[AudioFile]) -> str:
-    return ", ".join(str(file.path) for file in files)
+    """Name the first recordings and count the others."""
+    names = ", ".join(str(file.path) for file in files[:N_NAMED])
+    n_others = len(files) - N_NAMED
+    return names if n_others <= 0 else f"{names} and {n_others} more"
 
 
 def _parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m oracle.train",
-        description="Learns recordings into a memory that realtime.perform plays from.",
+        description="Learns recordings into a memory that realtime.perform plays from. They may be "
+        "several, and as long as you like: learning goes much faster than playing.",
+        epilog="example: python -m oracle.train solo.wav --output solo.memory",
     )
     add = parser.add_argument
-    add("recordings", nargs="+", type=Path, metavar="RECORDING",
-        help="a sound file (WAV, FLAC, Ogg, MP3, AIFF, …) or a folder of them")  # fmt: skip
+    add(
+        "recordings",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING",
+        help="a sound file (WAV, FLAC, Ogg, MP3, AIFF, …) or a folder of them",
+    )
     add("--output", type=Path, required=True, metavar="FILE", help="where to put the memory")
-    add("--encoder", metavar="NAME",
-        help="'spectral' (no download), 'mert', a hub name, or a folder in the hub's layout "
-        "(default: the settings')")  # fmt: skip
-    add("--config", type=Path, metavar="FILE",
-        help="settings (default: config.toml in this folder, if there is one)")  # fmt: skip
+    add(
+        "--encoder",
+        metavar="NAME",
+        help="what tells sounds apart: 'spectral' (nothing to download), 'mert' (a model of music, "
+        "once its weights are fetched), or a model's hub name or folder (default: [encoder] name "
+        "in the settings)",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings (default: config.toml in this folder, if there is one)",
+    )
     return parser
 
 

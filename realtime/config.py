@@ -4,21 +4,18 @@ Runs at start only. Each table is one stage's own frozen dataclass; what is left
 default, which `config.toml` in the repository spells out with units. It never half-accepts a file.
 """
 
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from models.codebook import CodebookConfig
 from models.encoder import EncoderConfig
 from models.listener import ListenerConfig
-from models.settings import SettingsError, read_tables, settings_from_table, unknown_key
+from models.settings import DEFAULT_PATH, SettingsError, read_settings
 from realtime.budget import BudgetConfig
 from realtime.improviser import ImproviserConfig
 from realtime.midi import MidiConfig
 from realtime.source import CaptureConfig
-
-DEFAULT_PATH: Final = Path("config.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +53,8 @@ def load_config(path: Path | None = None) -> Config:
         The file cannot be read, a key is unknown, a value does not fit, or stages contradict each
         other.
     """
-    if path is None and not DEFAULT_PATH.exists():
-        return Config()
-    path = path or DEFAULT_PATH
-    tables = read_tables(path)
-    stages = typing.get_type_hints(Config)
-    for name in tables:
-        if name not in stages:
-            raise SettingsError(unknown_key(str(path), name, stages))
-    config = Config(
-        **{
-            name: settings_from_table(stages[name], table, f"{path} [{name}]")
-            for name, table in tables.items()
-        }
-    )
-    require_time_to_hear(config.listener.heard_ms, config.budget, str(path))
+    config = read_settings(Config, path)
+    require_time_to_hear(config.listener.heard_ms, config.budget, str(path or DEFAULT_PATH))
     return config
 
 

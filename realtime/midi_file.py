@@ -1,8 +1,9 @@
 """MIDI file: a note sink that keeps a performance as a Standard MIDI File.
 
-Loop thread only. Messages are kept in memory, some hundred bytes a note, and the file appears whole
-at `MidiFileSink.close` or not at all: it never overwrites a file with half a performance. The same
-messages give the same bytes.
+Loop thread only, but for `MidiFileSink.keep`. Messages are kept in memory, some hundred bytes a
+note. At the close they are written beside the path asked for, and moved there once the performance
+is known to have ended well: one that failed, or in which no note began, overwrites nothing. The
+same messages give the same bytes.
 """
 
 import contextlib
@@ -12,7 +13,8 @@ from typing import Final
 
 import mido
 
-from realtime.midi import Message, MidiError
+from models.output_path import require_writable
+from realtime.midi import NOTE_ON, Message, MidiError
 
 TICKS_PER_BEAT: Final = 960
 BEATS_PER_MINUTE: Final = 120
@@ -24,24 +26,28 @@ class MidiFileError(MidiError):
 
 
 class MidiFileSink:
-    """Keep messages and write them at the end.
+    """Keep messages, write them at the end, and put them in place when told to.
+
+    Attributes
+    ----------
+    unfinished : Path
+        Where `close` writes, and what it writes stays until `keep`.
+    is_unfinished : bool
+        Whether something has been written there that `keep` has not moved.
 
     Raises
     ------
-    MidiFileError
-        `path` is a folder, or its own folder is missing or not writable.
+    OutputPathError
+        `path` is no file that could be replaced, or its folder is missing or not writable.
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir():
-            raise MidiFileError(f"{path} is a folder: give the name of a MIDI file.")
-        if not path.parent.is_dir():
-            raise MidiFileError(f"There is no folder {path.parent}: create it or choose another.")
-        if not os.access(path.parent, os.W_OK):
-            raise MidiFileError(f"The folder {path.parent} is not writable: choose another.")
+        require_writable(path)
         self._path = path
         self._messages: list[tuple[int, Message]] = []
         self._is_closed = False
+        self.unfinished = path.with_name(f"{path.stem}.unfinished{path.suffix}")
+        self.is_unfinished = False
 
     @property
     def name(self) -> str:
@@ -53,30 +59,51 @@ class MidiFileSink:
         self._messages.append((round(at_s * TICKS_PER_S), message))
 
     def close(self) -> None:
-        """Write the file whole, in place of an older one; twice is once.
+        """Write what was sent, whole, if a note began; twice is once.
 
         Raises
         ------
         MidiFileError
-            The file could not be written; an older one is as it was.
+            It could not be written; a file at the path is as it was.
         """
         if self._is_closed:
             return
         self._is_closed = True
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
+        if not any(status & 0xF0 == NOTE_ON for _, (status, _, _) in self._messages):
+            return
         try:
-            with partial.open("wb") as file:
+            with self.unfinished.open("wb") as file:
                 self._midi_file().save(file=file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, self._path)
         except OSError as error:
             with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+                self.unfinished.unlink(missing_ok=True)
             raise MidiFileError(
-                f"The performance could not be written to {self._path} ({error.strerror}): "
+                f"The performance could not be written to {self.unfinished} ({error.strerror}): "
                 "free some space or choose another --midi-file."
             ) from None
+        self.is_unfinished = True
+
+    def keep(self) -> bool:
+        """Put what was written in place of an older file; say whether there was anything.
+
+        Raises
+        ------
+        MidiFileError
+            It could not be moved, and stays where it is.
+        """
+        if not self.is_unfinished:
+            return False
+        try:
+            self.unfinished.replace(self._path)
+        except OSError as error:
+            raise MidiFileError(
+                f"The performance could not be moved to {self._path} ({error.strerror}): it is in "
+                f"{self.unfinished}."
+            ) from None
+        self.is_unfinished = False
+        return True
 
     def _midi_file(self) -> mido.MidiFile:
         tempo = mido.bpm2tempo(BEATS_PER_MINUTE)

@@ -1,17 +1,15 @@
 """Perform: ``python -m realtime.perform``, the command a musician runs.
 
-Runs on the main thread, which becomes the event loop's. It reads the command line and the settings,
-puts the parts together, plays, and reports; whatever is wrong is said in one sentence, with a
-non-zero exit code. It never starts to play with something other than what was asked for.
+Runs on the main thread, which becomes the event loop's. It reads the settings and the memory, puts
+the parts together, plays, and reports; whatever is wrong is said in one sentence, with a non-zero
+exit code. It never starts to play with something other than what was asked for.
 """
 
 import argparse
 import asyncio
 import gc
-import math
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,34 +21,44 @@ from rich.console import Console
 from models.audio_file import AudioFile
 from models.codebook import Codebook
 from models.encoder import Encoder, EncoderSpec, restore_encoder
-from models.errors import ModelsError
+from models.errors import EncoderError, ModelsError
 from models.listener import Listener
-from models.settings import SettingsError
+from models.terminal import plain_console, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory
+from oracle.memory_file import damaged
 from realtime.capture import AudioInput
+from realtime.command_line import parse
 from realtime.config import Config, load_config, require_time_to_hear
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
-from realtime.errors import AudioInputError, LiveError
+from realtime.errors import LiveError
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser
 from realtime.midi import NotePlayer, NoteSink, Scheduler
-from realtime.midi_file import MidiFileSink
-from realtime.midi_ports import VIRTUAL, MidiPortError, open_port
 from realtime.monotonic import NS_PER_S
+from realtime.opening import (
+    Tell,
+    open_outlets,
+    open_recording,
+    open_source,
+    open_take,
+    require_outputs,
+)
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance, print_report, write_report
-from realtime.source import AudioSource
 from realtime.telemetry import configure_logging
 
-TAKE: Final = Path(__file__).resolve().parent.parent / "takes" / "calling_card.flac"
-DEFAULT_MEMORY: Final = Path("calling_card.memory")
-DEFAULT_MIDI_FILE: Final = Path("performance.mid")
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long another thread may keep the GIL from the loop; Python's own 5 ms cost 4.9 ms a wake."""
 
+_KNOWN: Final = (ModelsError, OracleError, LiveError)
+
 _log = structlog.get_logger()
+
+
+class NotLiveError(LiveError):
+    """Raised when a live input was asked for at another pace than its own."""
 
 
 class NothingHeardError(LiveError):
@@ -82,61 +90,72 @@ class Parts:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
+    options = parse(arguments)
+    console = plain_console(stderr=True)
     try:
-        perform(options, console)
-    except (SettingsError, ModelsError, OracleError, LiveError) as error:
-        return _failed(console, error)
+        perform(options, _log_notice if options.headless else console.print)
+    except _KNOWN as error:
+        say_error(console, error)
+        return 1
     except ExceptionGroup as group:
-        known, unknown = group.split((ModelsError, OracleError, LiveError))
-        if unknown is not None or known is None:
+        known, unknown = group.split(_KNOWN)
+        if known is None or unknown is not None:
             raise
-        return _failed(console, _first(known))
+        say_error(console, _first(known))
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def perform(options: argparse.Namespace, console: Console) -> None:
+def perform(options: argparse.Namespace, tell: Tell) -> None:
     """Play as the command line says."""
     config = load_config(options.config)
-    is_pretty = sys.stderr.isatty() and not options.headless
-    configure_logging("info" if options.headless else config.telemetry.level, is_pretty=is_pretty)
+    configure_logging(
+        "info" if options.headless else config.telemetry.level,
+        is_pretty=sys.stderr.isatty() and not options.headless,
+        stream=sys.stderr,
+    )
+    require_outputs(options)
+    recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
     config = _as_learned(config, memory, options.memory)
-    encoder = restore_encoder(
-        EncoderSpec.from_json(memory.provenance.encoder),
-        options.encoder,
-        n_threads=config.encoder.n_threads,
-    )
+    encoder = _restore_encoder(memory, options, config.encoder.n_threads)
     if encoder.notice:
-        console.print(encoder.notice, highlight=False)
+        tell(encoder.notice)
+    source: AudioInput | FileSource | None = None
     frames_ready = Doorbell()
-    file, source = _open_input(options, config, frames_ready, console)
-    sinks = _open_sinks(
-        options, is_take=options.input is None and file is not None, console=console
+    if options.pace == "realtime":
+        source = open_source(recording, options.input, config.capture, frames_ready, tell)
+    elif options.input is not None and recording is None:
+        raise NotLiveError(
+            "--pace free is for recordings and cannot hurry a live input: give a recording to "
+            "--input, or leave --pace out."
+        )
+    outlets = open_outlets(
+        options,
+        is_take=recording is None and not isinstance(source, AudioInput),
+        tell=tell,
     )
-    parts = Parts(config=config, memory=memory, encoder=encoder, sinks=sinks, seed=options.seed)
-    if source is None:
-        assert file is not None
-        performance = _rehearse(parts, file, options.seconds)
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            performance = runner.run(_play(parts, source, frames_ready, options.seconds, console))
+    parts = Parts(
+        config=config, memory=memory, encoder=encoder, sinks=outlets.sinks, seed=options.seed
+    )
+    with outlets.kept(tell):
+        if source is None:
+            file = recording or open_take(config.capture)
+            name, performance = file.path.name, _rehearse(parts, file, options.seconds)
+        else:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                play = _play(parts, source, frames_ready, options.seconds, tell)
+                name, performance = source.name, runner.run(play)
     about = {
         "pace": options.pace,
-        "input": source.name if source is not None else str(file.path if file else ""),
+        "input": name,
         "memory": str(options.memory),
         "encoder": str(encoder.spec),
         "target_ms": config.budget.target_ms,
     }
-    _report(performance, about, options, config, console)
-    if file is not None and performance.n_events == 0:
-        raise NothingHeardError(
-            f"Nothing was heard in {file.path}: it is silent, or quieter than [listener] "
-            f"gate_dbfs = {config.listener.gate_dbfs:g}; raise its level or lower the gate."
-        )
+    _report(performance.as_dict(about), options, config)
 
 
 def _rehearse(parts: Parts, file: AudioFile, seconds: float | None) -> Performance:
@@ -153,15 +172,16 @@ def _rehearse(parts: Parts, file: AudioFile, seconds: float | None) -> Performan
         budget=parts.config.budget,
     )
     rehearsal.run(seconds)
+    _require_events(rehearsal.performance, file.path.name, parts.config)
     return rehearsal.performance
 
 
 async def _play(
     parts: Parts,
-    source: AudioSource,
+    source: AudioInput | FileSource,
     frames_ready: Doorbell,
     seconds: float | None,
-    console: Console,
+    tell: Tell,
 ) -> Performance:
     """Play to a source in real time, until it ends or somebody stops us."""
     config = parts.config
@@ -180,11 +200,10 @@ async def _play(
     improviser.warm_up()
     pass_ms = engine.warm_up() * 1e3 / NS_PER_S
     if pass_ms > config.budget.inference_ms:
-        console.print(
+        tell(
             f"One pass of the encoder takes {pass_ms:.0f} ms on this machine and [budget] "
             f"inference_ms is {config.budget.inference_ms:g}: answers that cannot wait for it "
-            "will be reflexes.",
-            highlight=False,
+            "will be reflexes."
         )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -192,93 +211,73 @@ async def _play(
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    console.print(
-        f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it.", highlight=False
-    )
+    tell(f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it.")
     _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
     await engine.run(stop, seconds)
+    if isinstance(source, FileSource) and not stop.is_set():
+        _require_events(engine.performance, source.name, config)
     return engine.performance
 
 
 def _as_learned(config: Config, memory: Memory, path: Path) -> Config:
     """Hear events as the memory's were heard."""
-    require_time_to_hear(memory.provenance.heard_ms, config.budget, str(path))
-    return replace(config, listener=replace(config.listener, heard_ms=memory.provenance.heard_ms))
+    heard_ms = memory.provenance.heard_ms
+    require_time_to_hear(heard_ms, config.budget, str(path))
+    try:
+        return replace(config, listener=replace(config.listener, heard_ms=heard_ms))
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
 
 
-def _open_input(
-    options: argparse.Namespace, config: Config, frames_ready: Doorbell, console: Console
-) -> tuple[AudioFile | None, AudioSource | None]:
-    """Open what to listen to: a recording, a live source, or a recording as a live source."""
-    file = None
-    if options.input is not None and Path(options.input).is_file():
-        file = AudioFile(options.input)
-    elif options.input is not None or options.pace == "realtime":
-        capture = config.capture
-        if options.input is not None:
-            capture = replace(capture, device=options.input)
-        try:
-            return None, AudioInput(capture, frames_ready)
-        except AudioInputError as error:
-            if options.input is not None:
-                raise
-            console.print(f"{error} Playing to the bundled take.", highlight=False)
-    file = file or AudioFile(TAKE)
-    file.blocks(config.capture.block_frames, config.capture.channel)  # refuses a missing channel
-    if options.pace == "free":
-        return file, None
-    return file, FileSource(file, config.capture, frames_ready)
+def _restore_encoder(memory: Memory, options: argparse.Namespace, n_threads: int) -> Encoder:
+    """Build the encoder that the memory was learned with."""
+    try:
+        spec = EncoderSpec.from_json(memory.provenance.encoder)
+        if memory.centroids.shape[1] != spec.dim:
+            raise ValueError(f"its codebook has {memory.centroids.shape[1]} values, not {spec.dim}")
+        if not memory.n_events:
+            raise ValueError("it holds no event")
+    except ValueError as error:
+        raise damaged(options.memory, str(error)) from None
+    try:
+        return restore_encoder(spec, options.encoder, n_threads=n_threads)
+    except ValueError as error:
+        raise EncoderError(
+            f"{options.memory} was learned with {spec}, which {options.encoder} is not ({error}): "
+            "choose the encoder it was learned with, or learn it again."
+        ) from None
 
 
-def _open_sinks(options: argparse.Namespace, *, is_take: bool, console: Console) -> list[NoteSink]:
-    """Open where the notes go: the port first, since somebody hears it."""
-    sinks: list[NoteSink] = []
-    midi_file = options.midi_file
-    port = options.midi_out
-    if port is None and options.pace == "realtime":
-        try:
-            sinks.append(open_port(VIRTUAL))
-        except MidiPortError:
-            midi_file = midi_file or DEFAULT_MIDI_FILE
-    elif port not in (None, "none"):
-        sinks.append(open_port(port))
-    if is_take:
-        midi_file = midi_file or DEFAULT_MIDI_FILE
-    if midi_file is not None:
-        sinks.append(MidiFileSink(midi_file))
-    for sink in sinks:
-        console.print(f"Notes go to {sink.name}.", highlight=False)
-    return sinks
+def _require_events(performance: Performance, name: str, config: Config) -> None:
+    """Refuse a recording in which nothing was heard."""
+    if performance.n_events == 0:
+        raise NothingHeardError(
+            f"Nothing was heard in {name}: what was played of it is silent, or quieter than "
+            f"[listener] gate_dbfs = {config.listener.gate_dbfs:g}; raise its level or lower the "
+            "gate."
+        )
 
 
-def _report(
-    performance: Performance,
-    about: dict[str, Any],
-    options: argparse.Namespace,
-    config: Config,
-    console: Console,
-) -> None:
+def _report(report: dict[str, Any], options: argparse.Namespace, config: Config) -> None:
     """Show and write what was measured."""
-    report = performance.as_dict(about)
     if options.headless:
         _log.info("perform.ended", **report)
     else:
         print_report(Console(), report, config.budget)
-    if options.report is not None:
-        try:
-            write_report(options.report, report)
-        except OSError as error:
-            raise LiveError(
-                f"The report cannot be written to {options.report} ({error.strerror}): choose "
-                "another --report."
-            ) from None
-    console.file.flush()
+    if options.report is None:
+        return
+    try:
+        write_report(options.report, report)
+    except OSError as error:
+        raise LiveError(
+            f"The report could not be written to {options.report} ({error.strerror}): free some "
+            "space or choose another --report."
+        ) from None
 
 
-def _failed(console: Console, error: BaseException) -> int:
-    """Say what is wrong, in one sentence."""
-    console.print(f"[red]Error:[/] {error}", highlight=False, soft_wrap=True)
-    return 1
+def _log_notice(notice: str) -> None:
+    """Tell the player in the log."""
+    _log.info("perform.noticed", notice=notice)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -287,82 +286,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    """Make an argparse type that takes numbers above 0."""
-
-    def convert(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-        return value
-
-    return convert
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m realtime.perform",
-        description="Listens to a musician, or to a recording, and answers with MIDI notes from a "
-        "memory of music it has learned.",
-    )
-    add = parser.add_argument
-    add(
-        "--memory",
-        type=Path,
-        default=DEFAULT_MEMORY,
-        metavar="FILE",
-        help="what it has learned, made with python -m oracle.train (default: %(default)s)",
-    )
-    add(
-        "--input",
-        metavar="WHAT",
-        help="'default' for the machine's audio input, part of an input's name, or a recording to "
-        "play to (default: the audio input, or the bundled take where there is none)",
-    )
-    add(
-        "--midi-out",
-        metavar="PORT",
-        help="'virtual' for a port of its own that other programs can connect to, part of a MIDI "
-        "port's name, or 'none' (default: virtual, where the machine has MIDI)",
-    )
-    add("--midi-file", type=Path, metavar="FILE", help="also write what it plays to this MIDI file")
-    add("--report", type=Path, metavar="FILE", help="write what was measured to this JSON file")
-    add("--seconds", type=_positive(float), metavar="N", help="stop after this many seconds")
-    add(
-        "--pace",
-        choices=("realtime", "free"),
-        default="realtime",
-        help="play to a recording as it sounds, or as fast as the machine can (default: "
-        "%(default)s)",
-    )
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="another seed, other answers; the same seed, the same (default: %(default)s)",
-    )
-    add(
-        "--encoder",
-        metavar="WHERE",
-        help="where to find the model the memory was learned with, if it has moved: a hub name or "
-        "a folder",
-    )
-    add(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="settings (default: config.toml in this folder, if there is one)",
-    )
-    add(
-        "--headless",
-        action="store_true",
-        help="for a machine without a screen: JSON log lines on stderr, no table",
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,126 @@
+"""Command line: what a musician can ask of ``python -m realtime.perform``.
+
+Runs at start only. It refuses what cannot be read as asked, and decides nothing.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Final
+
+from models.terminal import CommandLine
+
+DEFAULT_MEMORY: Final = Path("calling_card.memory")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read a command line, by default the process's own.
+
+    Raises
+    ------
+    SystemExit
+        It asks for help, or for what there is not.
+    """
+    parser = CommandLine(
+        prog="python -m realtime.perform",
+        usage="%(prog)s [options]",
+        description="Listens to a musician, or to a recording, and answers with MIDI notes from a "
+        "memory of music it has learned. Without any option it listens to this machine's audio "
+        "input.",
+        epilog="example: python -m realtime.perform --memory solo.memory --input solo.wav "
+        "--midi-file answer.mid",
+    )
+    _add_sound(parser.add_argument_group("what it hears and plays"))
+    _add_manner(parser.add_argument_group("how it plays"))
+    _add_setup(parser.add_argument_group("setting up and measuring"))
+    return parser.parse_args(arguments)
+
+
+def _add_sound(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--memory",
+        type=Path,
+        default=DEFAULT_MEMORY,
+        metavar="FILE",
+        help="the music it has learned, made with python -m oracle.train (default: %(default)s)",
+    )
+    add(
+        "--input",
+        metavar="WHAT",
+        help="a recording to play to, or 'default' or part of the name of an audio input "
+        "(default: the machine's audio input, or the bundled take where there is none)",
+    )
+    add(
+        "--midi-out",
+        metavar="PORT",
+        help="part of a MIDI port's name, 'virtual' for a port of its own that other programs can "
+        "connect to, or 'none' (default: virtual, where the machine has MIDI)",
+    )
+    add(
+        "--midi-file",
+        type=Path,
+        metavar="FILE",
+        help="also keep what it plays in this MIDI file (default: performance.mid where nobody "
+        "else would hear it)",
+    )
+
+
+def _add_manner(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--seconds", type=_above_zero, metavar="N", help="stop after this many seconds")
+    add(
+        "--pace",
+        choices=("realtime", "free"),
+        default="realtime",
+        help="play to a recording as it sounds, or as fast as the machine can (default: "
+        "%(default)s)",
+    )
+    add(
+        "--seed",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="another number, other answers; with --pace free the same number gives the same "
+        "notes (default: %(default)s)",
+    )
+
+
+def _add_setup(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings (default: config.toml in this folder, if there is one)",
+    )
+    add(
+        "--encoder",
+        metavar="WHERE",
+        help="where to find the model that the memory was learned with, if it has moved: a hub "
+        "name or a folder",
+    )
+    add("--report", type=Path, metavar="FILE", help="write what was measured to this JSON file")
+    add(
+        "--headless",
+        action="store_true",
+        help="for a machine without a screen: JSON log lines on stderr, no table",
+    )
+
+
+def _above_zero(text: str) -> float:
+    """Read a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return value
+
+
+def _whole(text: str) -> int:
+    """Read a whole number from 0."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, got {text}")
+    return int(text)

@@ -1,0 +1,166 @@
+"""Opening: the input and the outlets that a command line asks for.
+
+Main thread, before the first note. It falls back on the bundled take and on a MIDI file only where
+nothing was named and the machine has nothing, and says so; what was named is had or refused.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from models.audio_file import SUFFIXES, AudioFile
+from models.output_path import OutputPathError, require_writable
+from realtime.capture import AudioInput
+from realtime.doorbell import Doorbell
+from realtime.errors import DeviceNotFoundError, PortAudioMissingError
+from realtime.file_source import FileSource
+from realtime.midi import NoteSink
+from realtime.midi_file import MidiFileSink
+from realtime.midi_ports import VIRTUAL, MidiPort, MidiPortError, open_port
+from realtime.source import CaptureConfig
+
+TAKE: Final = Path(__file__).resolve().parent.parent / "takes" / "calling_card.flac"
+DEFAULT_MIDI_FILE: Final = Path("performance.mid")
+NO_PORT: Final = "none"
+
+Tell = Callable[[str], None]
+"""Tells the player something, in a line."""
+
+
+def require_outputs(options: argparse.Namespace) -> None:
+    """Refuse files that could not be written in the end, or would be written over what is read.
+
+    Raises
+    ------
+    OutputPathError
+        Naming the first.
+    """
+    sources = [TAKE, *map(Path, filter(None, (options.memory, options.input, options.config)))]
+    for output in filter(None, (options.midi_file, options.report)):
+        require_writable(output, sources=sources)
+    if options.report is not None and options.report == options.midi_file:
+        raise OutputPathError(f"{options.report} cannot be both: choose another --report.")
+
+
+def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:
+    """Open the recording that is meant, if it is one: a path, or a name that ends like one.
+
+    Raises
+    ------
+    AudioFileError
+        It cannot be played to.
+    """
+    if what is None:
+        return None
+    path = Path(what)
+    if path.suffix.lower() not in SUFFIXES and not path.exists():
+        return None
+    return _with_channel(AudioFile(path), config)
+
+
+def open_take(config: CaptureConfig) -> AudioFile:
+    """Open the bundled take."""
+    return _with_channel(AudioFile(TAKE), config)
+
+
+def open_source(
+    recording: AudioFile | None,
+    device: str | None,
+    config: CaptureConfig,
+    frames_ready: Doorbell,
+    tell: Tell,
+) -> AudioInput | FileSource:
+    """Open what is listened to in real time.
+
+    Parameters
+    ----------
+    device
+        The input that was named; where there is none, the bundled take is played to instead of an
+        input that this machine does not have.
+
+    Raises
+    ------
+    AudioInputError
+        The input cannot be had.
+    """
+    if recording is not None:
+        return FileSource(recording, config, frames_ready)
+    is_named = device is not None or config.device != CaptureConfig().device
+    try:
+        return AudioInput(replace(config, device=device or config.device), frames_ready)
+    except (PortAudioMissingError, DeviceNotFoundError) as error:
+        if is_named:
+            raise
+        tell(f"{error} Playing to the bundled take.")
+    return FileSource(open_take(config), config, frames_ready)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlets:
+    """Where the notes go."""
+
+    port: MidiPort | None
+    midi_file: MidiFileSink | None
+
+    @property
+    def sinks(self) -> list[NoteSink]:
+        """All of them, the port first, since somebody hears it."""
+        return [sink for sink in (self.port, self.midi_file) if sink is not None]
+
+    @contextmanager
+    def kept(self, tell: Tell) -> Iterator[None]:
+        """Put the file of the performance within in place if it ends well.
+
+        Raises
+        ------
+        MidiFileError
+            It cannot be put there.
+        """
+        try:
+            yield
+        except BaseException:
+            if self.midi_file is not None and self.midi_file.is_unfinished:
+                tell(f"What was played until then is in {self.midi_file.unfinished}.")
+            raise
+        if self.midi_file is not None and not self.midi_file.keep():
+            tell(f"No note was played, so {self.midi_file.name} was not written.")
+
+
+def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> Outlets:
+    """Open where the notes go, and say where that is.
+
+    Parameters
+    ----------
+    is_take
+        Whether they answer the bundled take, which is for those who have no instrument at hand.
+
+    Raises
+    ------
+    MidiPortError
+        The port that was named cannot be had.
+    OutputPathError
+        The file cannot be written.
+    """
+    port, midi_file = None, options.midi_file
+    if options.midi_out not in (None, NO_PORT):
+        port = open_port(options.midi_out)
+    elif options.midi_out is None and options.pace == "realtime":
+        try:
+            port = open_port(VIRTUAL)
+        except MidiPortError:
+            midi_file = midi_file or DEFAULT_MIDI_FILE
+    if is_take:
+        midi_file = midi_file or DEFAULT_MIDI_FILE
+    outlets = Outlets(port=port, midi_file=None if midi_file is None else MidiFileSink(midi_file))
+    for sink in outlets.sinks:
+        tell(f"Notes go to {sink.name}.")
+    return outlets
+
+
+def _with_channel(file: AudioFile, config: CaptureConfig) -> AudioFile:
+    """Refuse a recording that lacks the configured channel."""
+    file.blocks(config.block_frames, config.channel)
+    return file

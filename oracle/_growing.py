@@ -85,6 +85,11 @@ class GrowingOracle:
         degrees[1:] += 1
         return degrees
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory held by all arrays, the room to grow included."""
+        return sum(array.nbytes for array in (*self._published[0], *self._blocks))
+
     def arrays(self) -> OracleArrays:
         """Give a consistent prefix as flat read-only arrays; see `OracleArrays`."""
         graph, n_states, n_edges = self._published

@@ -142,6 +142,17 @@ def test_a_path_through_a_loaded_memory_is_the_path_through_the_learned(tmp_path
     assert paths[0] == paths[1]
 
 
+def test_an_emptied_memory_learns_the_same_again(tmp_path: Path) -> None:
+    """Same codebook and metric, no events, and the full one is left alone."""
+    events = some_events(60)
+    memory = make_memory(events)
+    content = as_bytes(memory, tmp_path)
+    again = memory.emptied()
+    assert again.n_events == 0
+    again.extend(events)
+    assert as_bytes(again, tmp_path) == as_bytes(memory, tmp_path) == content
+
+
 @pytest.mark.parametrize(
     ("event", "match"),
     [

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -42,23 +43,31 @@ def jack_server(
     name = f"musichal{os.getpid()}"
     schedule = "--realtime" if is_realtime else "--no-realtime"
     driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(block_frames)]
+    command = [jackd, schedule, "-n", name, *driver]
     with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1"):
-        server = subprocess.Popen(
-            [jackd, schedule, "-n", name, *driver],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         jack.set_error_function(lambda message: None)
         try:
-            while not _answers(jack):
-                if server.poll() is not None:
-                    raise JackMissingError("jackd does not start here")
-                time.sleep(0.05)  # it has no way of saying that it is ready
-            yield server
+            server = _started(command, jack)
+            try:
+                yield server
+            finally:
+                server.terminate()
+                if server.wait() == -signal.SIGKILL:
+                    # JACK remembers eight servers by name until they leave: leave in its name
+                    successor = _started(command, jack)
+                    successor.terminate()
+                    successor.wait()
         finally:
             jack.set_error_function(None)
-            server.terminate()
-            server.wait()
+
+
+def _started(command: list[str], jack: Any) -> "subprocess.Popen[bytes]":
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not _answers(jack):
+        if server.poll() is not None:
+            raise JackMissingError("jackd does not start here; run it by hand to see why")
+        time.sleep(0.05)  # it has no way of saying that it is ready
+    return server
 
 
 def _answers(jack: Any) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.listener_state import ATTACK, BODY, IDLE, MAX_NOTES, SOUNDING, ListenerState
 from models.pitch import _mcleod
-from models.sonority import _chroma, _magnitudes, _salient_notes, _subtract_held
+from models.sonority import _chroma, _flatness, _magnitudes, _salient_notes, _subtract_held
 
 LOUDEST_VELOCITY = 112.0
 VELOCITY_DB_PER_DECADE = 40.0
@@ -82,7 +82,7 @@ def _tracked_pitch(state: ListenerState) -> tuple[float, float]:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hear_notes(state: ListenerState, end_frame: int) -> None:
-    """Find the chroma and the notes of what has sounded from the onset to `end_frame`."""
+    """Find chroma, flatness and notes of what has sounded from the onset to `end_frame`."""
     event, sonority = state.event[0], state.sonority
     onset_frame = event["onset_frame"]
     n = min(end_frame - onset_frame, state.long.samples.size)
@@ -90,6 +90,7 @@ def _hear_notes(state: ListenerState, end_frame: int) -> None:
     _magnitudes(state.long, state.history, onset_frame - n, onset_frame, sonority.before)
     _magnitudes(state.long, state.history, onset_frame, onset_frame + n, sonority.rise)
     _chroma(sonority.rise, bin_hz, event["chroma"])
+    state.live[0]["flatness"] = _flatness(sonority.rise, bin_hz)
     _subtract_held(sonority)
     lobe_hz = 2.0 * state.rate_hz / n
     event["n_notes"] = _salient_notes(
@@ -105,7 +106,7 @@ def _settle_notes(state: ListenerState, pitch: float, clarity: float) -> None:
     if clarity >= state.clarity:
         event["n_notes"] = 1
         event["note_pitch"][0] = int(np.round(pitch))
-    elif clarity < state.tonal_clarity:
+    elif clarity < state.tonal_clarity and state.live[0]["flatness"] > state.tonal_flatness:
         event["n_notes"] = 0
         event["chroma"][:] = 0.0
     for i in range(MAX_NOTES):

@@ -154,7 +154,7 @@ def _hear_hop(state: ListenerState, records: NDArray[np.void], n_records: int) -
     if _can_begin(state, level_db):
         earliest = max(live["last_onset_frame"], 0)
         if _is_peak(state.onset, hop_index, state.threshold):
-            earliest = max(earliest, now - n - n // 2)
+            earliest = max(earliest, now - n)
             onset_frame = _first_frame(state.history, earliest, now)
             n_records = _begin_event(state, onset_frame, flux, records, n_records)
         elif has_tracked and _has_pitch_moved(state):

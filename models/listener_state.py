@@ -77,6 +77,7 @@ _LIVE_DTYPE = np.dtype(
         ("peak_level_db", np.float64),  # of the event
         ("loudest_db", np.float64),  # of the recent past
         ("quietest_db", np.float64),
+        ("flatness", np.float64),  # of the event's spectrum
         ("held_pitch", np.float64),  # NaN before one is steady
     ],
     align=True,
@@ -93,6 +94,7 @@ _RANGES = {
     "max_event_s": (0.1, 60.0),
     "clarity": (0.0, 1.0),
     "tonal_clarity": (0.0, 1.0),
+    "tonal_flatness": (0.0, 1.0),
     "note_share": (0.0, 1.0),
 }
 
@@ -121,8 +123,9 @@ class ListenerConfig:
         An event is at most this long.
     clarity
         From this McLeod clarity on, the sound is one voice and has that pitch.
-    tonal_clarity
-        Below this it has no pitch at all; between the two its notes are those of its spectrum.
+    tonal_clarity, tonal_flatness
+        Less clear than the one and of a spectrum flatter than the other, it has no pitch at all;
+        in between, its notes are those of its spectrum.
     note_share
         A further note must be at least this salient relative to the first.
 
@@ -142,6 +145,7 @@ class ListenerConfig:
     max_event_s: float = 4.0
     clarity: float = 0.95
     tonal_clarity: float = 0.55
+    tonal_flatness: float = 0.005
     note_share: float = 0.5
 
     def __post_init__(self) -> None:
@@ -175,6 +179,7 @@ class ListenerState(NamedTuple):
     release_db: float
     clarity: float
     tonal_clarity: float
+    tonal_flatness: float
     note_share: float
 
 
@@ -211,5 +216,6 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
         release_db=config.release_db,
         clarity=config.clarity,
         tonal_clarity=config.tonal_clarity,
+        tonal_flatness=config.tonal_flatness,
         note_share=config.note_share,
     )

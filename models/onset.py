@@ -45,6 +45,9 @@ MEAN_HOPS = 40
 MEAN_FACTOR = 1.4
 """… times this, which noise seldom does, plus a threshold."""
 
+LEAST_AFTER = 16
+"""No onset is detected sooner than this part of the span after its first frame."""
+
 
 class OnsetState(NamedTuple):
     """Tables, memory and settings of the onset function at one rate."""
@@ -152,7 +155,7 @@ def _first_frame(history: NDArray[np.float64], start_frame: int, end_frame: int)
     tiny = 1e-9 * total / n + 1e-30
     before = 0.0
     best, best_frame = np.inf, start_frame
-    for i in range(n - 1):
+    for i in range(n - n // LEAST_AFTER):
         frame = start_frame + i
         before += (history[frame & mask] - history[(frame - 1) & mask]) ** 2
         left, right = i + 1, n - i - 1

@@ -22,7 +22,8 @@ SALIENCE_HZ = (52.0, 320.0)
 QUARTER_TONE = 2 ** (0.5 / 12) - 1
 HELD_SHARE = 0.7
 """How much of a held sound is subtracted: its partials beat, so not all of it."""
-CHROMA_LOW_HZ, CHROMA_HIGH_HZ = 50.0, 5000.0
+LOW_HZ, HIGH_HZ = 50.0, 5000.0
+"""Where chroma and flatness look."""
 CHROMA_FLOOR = 0.05
 """Peaks weaker than this share of the strongest have no say in the chroma."""
 
@@ -75,12 +76,33 @@ def _peak_hz(magnitudes: NDArray[np.float64], k: int, bin_hz: float) -> float:
     return (k + shift) * bin_hz
 
 
+@njit(nogil=True, cache=True)
+def _tonal_bins(magnitudes: NDArray[np.float64], bin_hz: float) -> tuple[int, int]:
+    """Return the first bin where chroma and flatness look and the one after the last."""
+    return int(LOW_HZ / bin_hz) + 1, min(int(HIGH_HZ / bin_hz), magnitudes.size - 1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _flatness(magnitudes: NDArray[np.float64], bin_hz: float) -> float:
+    """Return the spectral flatness 0…1: geometric over arithmetic mean of the power.
+
+    Medians over 93 ms: piano .0003, jazz trio .0005, voice .004, string orchestra .023, drums .05.
+    """
+    low, high = _tonal_bins(magnitudes, bin_hz)
+    logs, power = 0.0, 0.0
+    for k in range(low, high):
+        square = magnitudes[k] ** 2 + 1e-20
+        logs += np.log(square)
+        power += square
+    n = high - low
+    return float(np.exp(logs / n) / (power / n))
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _chroma(magnitudes: NDArray[np.float64], bin_hz: float, out: NDArray[np.float32]) -> None:
     """Sum the spectral peaks by pitch class into `out` [shape=(12,)]: unit sum, or zeros."""
     out[:] = 0.0
-    low = int(CHROMA_LOW_HZ / bin_hz) + 1
-    high = min(int(CHROMA_HIGH_HZ / bin_hz), magnitudes.size - 1)
+    low, high = _tonal_bins(magnitudes, bin_hz)
     loudest = 0.0
     for k in range(low, high):
         loudest = max(loudest, magnitudes[k])

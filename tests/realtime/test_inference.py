@@ -1,0 +1,258 @@
+"""The encoder worker: every request is answered or skipped for a reason, and no failure is lost."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.codebook import Codebook
+from models.windows import WindowCutter, WindowStream
+from realtime.doorbell import Doorbell
+from realtime.inference import (
+    HOP,
+    MAX_BATCH,
+    REQUEST_DTYPE,
+    SKIPPED,
+    TOKEN_DTYPE,
+    EncoderWorker,
+    Windows,
+)
+from realtime.ring import Observer, make_ring
+from tests.fakes import FakeEncoder
+
+RATE_HZ = 48_000
+FOR_EVER = np.iinfo(np.int64).max
+TIMEOUT_S = 10.0
+NOISE = np.random.default_rng(0).uniform(-1, 1, 20_000).astype(np.float32)
+
+
+class GatedEncoder(FakeEncoder):
+    """A fake that, once its gate is shut, says when a pass begins and waits to be let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.has_begun = threading.Event()
+        self.batch_sizes: list[int] = []
+        self.error: Exception | None = None
+
+    def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed, or fail as told."""
+        self.has_begun.set()
+        assert self.gate.wait(TIMEOUT_S)
+        self.batch_sizes.append(len(windows))
+        if self.error is not None:
+            raise self.error
+        return super().encode(windows)
+
+
+class Bench:
+    """A worker between rings, with 20 000 frames of noise to hear."""
+
+    def __init__(self, *, hop_s: float = 3600.0, capacity: int = 2**15) -> None:
+        self.encoder = GatedEncoder()
+        self.codebook = Codebook(
+            np.random.default_rng(1).uniform(0, 1, (64, self.encoder.spec.dim)).astype(np.float32)
+        )
+        self.audio_in, self.audio = make_ring(capacity, np.float32)
+        for block in np.split(NOISE, 20):
+            self.audio_in.push_nowait(block)
+            self.audio.release(block.size)
+        self.requests, requests_out = make_ring(1024, REQUEST_DTYPE)
+        tokens_in, self.tokens = make_ring(1024, TOKEN_DTYPE)
+        self.work, self.done = Doorbell(), Doorbell()
+        self.worker = EncoderWorker(
+            encoder=self.encoder,
+            codebook=self.codebook,
+            windows=Windows(Observer(self.audio_in.ring), WindowCutter(RATE_HZ, self.encoder.spec)),
+            requests=requests_out,
+            tokens=tokens_in,
+            work=self.work,
+            done=self.done,
+            hop_s=hop_s,
+        )
+
+    def ask(self, *requests: tuple[int, int, int]) -> None:
+        """Ask for windows: event index, end frame, useful until; in one go."""
+        self.requests.push_nowait(np.array([*requests], REQUEST_DTYPE))
+        self.work.ring()
+
+    def answers(self, n: int) -> Any:
+        """Wait for so many answers."""
+        taken: list[Any] = []
+        while sum(map(len, taken)) < n:
+            assert self.done.wait(TIMEOUT_S)
+            taken.append(self.tokens.pop_nowait())
+        return np.concatenate(taken)
+
+    def token(self, end_frame: int) -> int:
+        """Give the token that training would give to the window that ends there."""
+        stream = WindowStream(WindowCutter(RATE_HZ, self.encoder.spec))
+        stream.append(NOISE[:end_frame])
+        embedding = FakeEncoder().encode(stream.cut(end_frame)[np.newaxis])[0]
+        return self.codebook.lookup(embedding)[0]
+
+    def close(self) -> None:
+        """End the worker, whatever it is at."""
+        self.encoder.gate.set()
+        assert self.worker.stop(TIMEOUT_S)
+        self.work.close()
+        self.done.close()
+
+
+@pytest.fixture
+def make_bench() -> Iterator[Callable[..., Bench]]:
+    """Give a maker of benches, which are cleared after the test."""
+    benches: list[Bench] = []
+
+    def make(**settings: Any) -> Bench:
+        benches.append(Bench(**settings))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """Give a bench whose worker never hops."""
+    return make_bench()
+
+
+@settings(deadline=None)
+@given(end_frame=st.integers(1, len(NOISE)), rate_hz=st.sampled_from([24_000, 44_100, 48_000]))
+def test_the_stage_cuts_the_windows_that_training_cuts(end_frame: int, rate_hz: int) -> None:
+    """Bit for bit, from before the stream's start to its newest frame."""
+    cutter = WindowCutter(rate_hz, FakeEncoder().spec)
+    audio_in, _ = make_ring(2**15, np.float32)
+    audio_in.push_nowait(NOISE)
+    stream = WindowStream(cutter)
+    stream.append(NOISE)
+    out = np.empty(cutter.window_frames, np.float32)
+    assert Windows(Observer(audio_in.ring), cutter).cut(end_frame, out)
+    assert np.array_equal(out, stream.cut(end_frame))
+
+
+def test_a_worker_that_was_never_started_stops(bench: Bench) -> None:
+    """An engine that fails before it starts stops everything it has."""
+    assert bench.worker.stop(0.0)
+
+
+def test_warming_up_runs_every_size_of_batch_and_publishes_nothing(bench: Bench) -> None:
+    """What one pass costs is measured on passes of one."""
+    assert bench.worker.warm_up(n_passes=2) > 0
+    assert bench.encoder.batch_sizes == [4, 3, 2, 1, 1, 1]
+    assert len(bench.tokens.pop_nowait()) == 0
+
+
+def test_an_event_gets_the_token_of_its_window(bench: Bench) -> None:
+    """That of the frames before its decision frame, silence before the first."""
+    bench.worker.start()
+    for index, end_frame in enumerate([100, 4800, 12_345, 20_000]):
+        before_ns = time.monotonic_ns()
+        bench.ask((index, end_frame, FOR_EVER))
+        (answer,) = bench.answers(1)
+        assert (answer["event_index"], answer["end_frame"]) == (index, end_frame)
+        assert answer["token"] == bench.token(end_frame)
+        assert before_ns <= answer["started_ns"] <= answer["finished_ns"] <= time.monotonic_ns()
+    assert bench.worker.n_skipped == 0
+    assert bench.worker.busy_since_ns == 0
+
+
+def test_what_is_due_together_is_embedded_in_one_pass(bench: Bench) -> None:
+    """In the order it was asked for."""
+    bench.ask(*[(index, 5000 * (index + 1), FOR_EVER) for index in range(MAX_BATCH)])
+    bench.worker.start()
+    answers = bench.answers(MAX_BATCH)
+    assert answers["event_index"].tolist() == list(range(MAX_BATCH))
+    assert answers["token"].tolist() == [bench.token(5000 * n) for n in range(1, MAX_BATCH + 1)]
+    assert bench.encoder.batch_sizes == [MAX_BATCH]
+
+
+def test_the_latest_wins_when_it_falls_behind(bench: Bench) -> None:
+    """While a pass runs more is asked than one can take: the oldest are skipped, and counted."""
+    bench.encoder.gate.clear()
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER))
+    assert bench.encoder.has_begun.wait(TIMEOUT_S)
+    assert bench.worker.busy_since_ns > 0
+    bench.ask(*[(index, 5000 + index, FOR_EVER) for index in range(1, MAX_BATCH + 3)])
+    bench.encoder.gate.set()
+    answers = bench.answers(MAX_BATCH + 3)
+    skipped = answers["event_index"][answers["token"] == SKIPPED]
+    assert skipped.tolist() == [1, 2]
+    assert answers["event_index"].tolist() == list(range(MAX_BATCH + 3))
+    assert bench.worker.n_skipped == 2
+
+
+def test_a_window_that_is_of_no_more_use_is_not_embedded(bench: Bench) -> None:
+    """The others of the pass are."""
+    bench.ask((0, 5000, 0), (1, 6000, FOR_EVER), (2, 7000, time.monotonic_ns() - 1))
+    bench.worker.start()
+    answers = bench.answers(3)
+    assert answers["token"].tolist() == [SKIPPED, bench.token(6000), SKIPPED]
+    assert bench.encoder.batch_sizes == [1]
+    assert bench.worker.n_skipped == 2
+
+
+def test_audio_that_was_overwritten_is_skipped(make_bench: Callable[..., Bench]) -> None:
+    """Of 20 000 frames the ring still holds the last 8192; a window needs 4800."""
+    bench = make_bench(capacity=2**13)
+    oldest_end = len(NOISE) - 2**13 + 4800
+    bench.ask((0, oldest_end - 1, FOR_EVER), (1, oldest_end, FOR_EVER))
+    bench.worker.start()
+    assert bench.answers(2)["token"].tolist() == [SKIPPED, bench.token(oldest_end)]
+    assert bench.worker.n_skipped == 1
+
+
+def test_without_events_the_newest_window_is_embedded_unasked(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """Once a hop, so that a reflex has a token."""
+    bench = make_bench(hop_s=0.001)
+    bench.worker.start()
+    answers = bench.answers(2)
+    assert set(answers["event_index"]) == {HOP}
+    assert set(answers["end_frame"]) == {len(NOISE)}
+    assert set(answers["token"]) == {bench.token(len(NOISE))}
+
+
+def test_a_ring_for_nothing_starts_no_pass(bench: Bench) -> None:
+    """A pass may have taken a request along whose ring comes after it."""
+    bench.worker.start()
+    for index in range(3):
+        bench.work.ring()
+        bench.ask((index, 5000, FOR_EVER))
+        assert bench.answers(1)["event_index"].tolist() == [index]
+    assert bench.worker.stop(TIMEOUT_S)
+    assert bench.encoder.batch_sizes == [1, 1, 1]
+
+
+def test_a_failing_encoder_is_reported_to_the_loop(bench: Bench) -> None:
+    """The bell rings, the error is there, and the thread is gone."""
+    bench.encoder.error = RuntimeError("out of memory")
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER))
+    assert bench.done.wait(TIMEOUT_S)
+    assert bench.worker.error is bench.encoder.error
+    assert bench.worker.stop(TIMEOUT_S)
+    assert len(bench.tokens.pop_nowait()) == 0
+
+
+def test_a_hung_encoder_does_not_hold_up_the_end(bench: Bench) -> None:
+    """Stopping says so, and can be tried again."""
+    bench.encoder.gate.clear()
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER))
+    assert bench.encoder.has_begun.wait(TIMEOUT_S)
+    assert not bench.worker.stop(0.0)
+    bench.encoder.gate.set()
+    assert bench.worker.stop(TIMEOUT_S)

@@ -186,6 +186,8 @@ def restore_links(graph: Graph, in_degree: Int32s) -> int:
     int
         The first state whose numbers no oracle could have, NONE if all are sound.
     """
+    if graph.suffix_link[0] != NONE or graph.lrs[0] != 0 or in_degree[0] != 0:
+        return 0
     n_edges = 0
     for i in range(1, in_degree.size):
         suffix = graph.suffix_link[i]

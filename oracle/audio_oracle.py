@@ -148,9 +148,9 @@ class AudioOracle(GrowingOracle):
         graph.suffix_link[:n_states] = suffix_link
         graph.lrs[:n_states] = repeated
         broken = _linking.restore_links(graph, in_degree)
-        if broken != NONE or suffix_link[0] != NONE or repeated[0] or in_degree[0]:
+        if broken != NONE:
             raise BrokenLinksError(
-                f"state {max(broken, 0)} has links no oracle could have: "
+                f"state {broken} has links no oracle could have: "
                 "restore the file from a copy or train anew"
             )
         oracle._blocks = with_block_room(oracle._blocks, oracle.dim, n_blocks_at_most(graph))

@@ -60,13 +60,15 @@ def write_memory_file(
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+        temporary = None
         _sync_folder(path.parent)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise MemoryFileError(
             f"{path} cannot be written ({error.strerror}): choose another place or free some room."
         ) from None
+    finally:  # after Ctrl-C too
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def read_memory_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -75,7 +75,7 @@ def learn(
     memory
         With one state per event heard.
     messages
-        What the player should know, a sentence each.
+        What the player should know, a sentence each, without its full stop.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def train(options: argparse.Namespace, console: Console) -> None:
         )
     memory.save(options.output)
     for message in messages:
-        console.print(message)
+        console.print(f"Note: {message}.")
     text = summary(memory, heard_s, time.monotonic() - started_s)
     plain_console().print(f"{text}\nThe memory is {options.output}.")
 

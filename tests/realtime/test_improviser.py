@@ -1,0 +1,162 @@
+"""What is played to what was heard, and what is learned from it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.encoder import EncoderSpec
+from oracle.event import Event, EventTracker, Note
+from oracle.memory import Memory, Provenance
+from realtime.improviser import LIVE_SOURCE, NO_STATE, Answer, Improviser, ImproviserConfig
+from tests.realtime.stage_doubles import RATE_HZ, attack, body
+
+TOKENS = (0, 1, 2, 0, 1, 2, 0, 1)
+PITCHES = (60, 62, 64, 72, 74, 76, 48, 50)
+SPEC = EncoderSpec(name="fake", revision="1", rate_hz=24_000, window_frames=240, dim=2)
+
+
+def learned(*, is_pitched: bool = True) -> Memory:
+    """Make a memory of eight events: three tokens, pitches in three registers, one note each."""
+    tracker = EventTracker()
+    events = [
+        Event(
+            frame=tracker.track(0.5 * i, pitch=pitch if is_pitched else math.nan, token=token),
+            notes=(Note(pitch, 70 + i, 0.5),) if is_pitched else (),
+            pitch=pitch if is_pitched else math.nan,
+            level_db=-20.0,
+            velocity=70.0 + i,
+            onset_s=0.5 * i,
+            duration_s=0.5,
+        )
+        for i, (token, pitch) in enumerate(zip(TOKENS, PITCHES, strict=True))
+    ]
+    return Memory.from_events(
+        events,
+        centroids=np.eye(3, 2, dtype=np.float32),
+        threshold=0.1,
+        provenance=Provenance(encoder=SPEC.to_json(), heard_ms=25.0, sources=("take.wav",)),
+    )
+
+
+def improviser(
+    memory: Memory, config: ImproviserConfig = ImproviserConfig(taboo_steps=0), *, seed: int = 0
+) -> Improviser:
+    """Make an improviser that may repeat itself, unless told otherwise."""
+    return Improviser(memory, RATE_HZ, config, seed=seed)
+
+
+def test_a_memory_without_notes_answers_nothing_and_says_why() -> None:
+    """Silence has its reason."""
+    answer = improviser(learned(is_pitched=False)).answer(attack(), token=0, is_considered=True)
+    assert (answer.notes, answer.state, answer.why) == ((), None, NO_STATE)
+
+
+def test_a_sound_without_pitch_or_token_is_answered_all_the_same() -> None:
+    """Nothing is asked, so nothing is relaxed."""
+    answer = improviser(learned()).answer(attack(pitch=math.nan), token=None, is_considered=False)
+    assert answer.notes
+    assert answer.relaxed == ()
+
+
+@pytest.mark.parametrize("state", range(1, 9))
+def test_it_answers_with_the_notes_of_the_state_that_is_like_what_was_heard(state: int) -> None:
+    """Token, pitch class and register together name one state; its notes are what was played."""
+    memory = learned()
+    heard = attack(pitch=PITCHES[state - 1] + 0.3)
+    answer = improviser(memory).answer(heard, token=TOKENS[state - 1], is_considered=True)
+    assert answer.state == state
+    assert answer.notes == (Note(PITCHES[state - 1], 69 + state, 0.5),)
+    assert answer.relaxed == ()
+
+
+def test_what_cannot_be_had_is_relaxed_from_the_last_named_upwards_and_said() -> None:
+    """There is no C three octaves up: the register gives way, and what remains is a C."""
+    answer = improviser(learned()).answer(attack(pitch=96.0), token=0, is_considered=True)
+    assert answer.relaxed == ("register",)
+    assert [note.pitch % 12 for note in answer.notes] == [0]
+
+
+def test_a_stale_token_weighs_less_than_the_pitch() -> None:
+    """By reflex a D may follow whatever the newest token was; considered, the token binds."""
+    config = ImproviserConfig(taboo_steps=0, reflex_token_weight=0.0)
+    heard = attack(pitch=62.0)
+    reflex = improviser(learned(), config).answer(heard, token=0, is_considered=False)
+    assert reflex.state == 2
+    considered = improviser(learned(), config).answer(heard, token=0, is_considered=True)
+    assert considered.state is not None
+    assert TOKENS[considered.state - 1] == 0
+
+
+def played(seed: int, n_steps: int = 40) -> list[Answer]:
+    """Answer a walk through tokens and, now and then, pitches, and learn from it."""
+    player = improviser(learned(), ImproviserConfig(taboo_steps=2), seed=seed)
+    answers = []
+    for i in range(n_steps):
+        pitch = 48.0 + 5 * i % 29 if i % 3 == 0 else math.nan
+        heard = attack(i, (i + 1) * RATE_HZ // 4, pitch=pitch)
+        answers.append(player.answer(heard, token=i % 3, is_considered=i % 4 > 0))
+        player.learn(heard, body(i, ((48 + 5 * i % 29, 64),)), i % 3)
+    return answers
+
+
+def test_the_same_seed_gives_the_same_answers() -> None:
+    """Also while the memory grows; another seed gives others."""
+    assert played(1) == played(1)
+    assert [answer.state for answer in played(1)] != [answer.state for answer in played(2)]
+
+
+def test_what_is_heard_is_learned_and_can_be_answered_with() -> None:
+    """The memory grows by one state, which is marked as heard live."""
+    memory = learned()
+    player = improviser(memory)
+    heard = attack(0, RATE_HZ, pitch=90.0)
+    assert player.learn(heard, body(notes=((90, 99),), duration_s=0.25), 2)
+    assert memory.n_events == 9
+    assert memory.provenance.sources[memory.event(9).source] == LIVE_SOURCE
+    answer = player.answer(attack(1, 2 * RATE_HZ, pitch=90.0), token=2, is_considered=True)
+    assert (answer.state, answer.notes) == (9, (Note(90, 99, 0.25),))
+
+
+def test_an_event_without_a_token_is_learned_too() -> None:
+    """Its token is missing, and is not asked for."""
+    memory = learned()
+    assert improviser(memory).learn(attack(), body(), None)
+    assert math.isnan(memory.event(9).frame[0])
+
+
+def test_learning_can_be_turned_off() -> None:
+    """Then the memory stays as it was learned."""
+    memory = learned()
+    assert not improviser(memory, ImproviserConfig(is_learning=False)).learn(attack(), body(), 0)
+    assert memory.n_events == 8
+
+
+def test_warming_up_changes_nothing() -> None:
+    """Neither the memory nor what will be answered."""
+    memory = learned()
+    player, cold = improviser(memory, seed=3), improviser(learned(), seed=3)
+    player.warm_up()
+    assert memory.n_events == 8
+    for i in range(10):
+        heard = attack(i, i * RATE_HZ, pitch=60.0 + i)
+        answers = [p.answer(heard, token=i % 3, is_considered=True) for p in (player, cold)]
+        assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"continuity": 1.1}, r"continuity must be 0…1, got 1\.1"),
+        ({"min_context": -1}, "min_context must be 0…32, got -1"),
+        ({"taboo_steps": -1}, "taboo_steps must be ≥ 0, got -1"),
+        ({"reflex_token_weight": 1.5}, r"reflex_token_weight must be 0…1, got 1\.5"),
+        ({"reflex_token_weight": math.nan}, "reflex_token_weight must be 0…1, got nan"),
+    ],
+)
+def test_settings_no_answer_could_follow_are_refused(
+    settings: dict[str, float], message: str
+) -> None:
+    """Each by its name in the settings."""
+    with pytest.raises(ValueError, match=message):
+        ImproviserConfig(**settings)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -26,14 +27,14 @@ class Ended:
     out: str
     err: str
 
-    @property
-    def error(self) -> str:
-        """The one sentence of a command that was refused; told lines may come before it."""
-        assert self.code != 0
-        assert "Traceback" not in self.out + self.err
-        lines = self.err.splitlines()
-        assert [line for line in lines if line.startswith("Error: ")] == lines[-1:]
-        return lines[-1]
+
+def assert_refused(ended: Ended, message: str) -> None:
+    """Claim that a command ended with one sentence, last and like `message`, and no traceback."""
+    assert ended.code > 0
+    assert "Traceback" not in ended.out + ended.err
+    lines = ended.err.splitlines()
+    assert [line for line in lines if line.startswith("Error: ")] == lines[-1:]
+    assert re.search(message, lines[-1]), f"{lines[-1]!r} is not like {message!r}"
 
 
 def in_process(
@@ -72,7 +73,7 @@ def started(
                 process.kill()
 
 
-def ended(process: "subprocess.Popen[str]", said: str = "") -> Ended:
+def wait_for(process: "subprocess.Popen[str]", said: str = "") -> Ended:
     """Wait for a command's end; `said` is what has been read of its stderr."""
     out, err = process.communicate()
     return Ended(code=process.returncode, out=out, err=said + err)
@@ -81,7 +82,7 @@ def ended(process: "subprocess.Popen[str]", said: str = "") -> Ended:
 def as_process(module: str, *arguments: object, folder: Path, **environment: str) -> Ended:
     """Run ``python -m module`` in a folder."""
     with started(module, *arguments, folder=folder, **environment) as process:
-        return ended(process)
+        return wait_for(process)
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:

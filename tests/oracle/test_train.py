@@ -16,8 +16,17 @@ from oracle.memory import Memory
 from oracle.memory_file import read_memory_file
 from oracle.train import STAGE_TABLES, TrainConfig, TrainingError, find_recordings, learn
 from realtime.config import Config
-from tests.commands import N_NOTES, RATE_HZ, Ended, as_process, in_process, phrase, started
-from tests.commands import ended as ended_process
+from tests.commands import (
+    N_NOTES,
+    RATE_HZ,
+    Ended,
+    as_process,
+    assert_refused,
+    in_process,
+    phrase,
+    started,
+    wait_for,
+)
 from tests.conftest import REPOSITORY
 from tests.fakes import FakeEncoder
 
@@ -218,15 +227,9 @@ def test_what_cannot_be_learned_is_refused_in_a_sentence(
     output.write_bytes(b"an older memory")
     before = sorted(tmp_path.iterdir())
     ended = run(capsys, *arguments, "--output", output)
-    assert_matches(ended, message)
+    assert_refused(ended, message)
     assert output.read_bytes() == b"an older memory"
     assert sorted(tmp_path.iterdir()) == before
-
-
-def assert_matches(ended: Ended, message: str) -> None:
-    """Hold the one sentence against a pattern."""
-    with pytest.raises(RuntimeError, match=message):
-        raise RuntimeError(ended.error)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_heard(
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     before = solo.read_bytes()
-    assert_matches(run(capsys, "solo.wav", "--output", output), message)
+    assert_refused(run(capsys, "solo.wav", "--output", output), message)
     assert solo.read_bytes() == before
 
 
@@ -266,7 +269,7 @@ def test_a_folder_that_is_not_ours_is_refused_before_anything_is_heard(
     monkeypatch.setattr(train, "learn", None)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     ended = run(capsys, solo, "--output", tmp_path / "solo.memory")
-    assert_matches(ended, "is not writable: choose another")
+    assert_refused(ended, "is not writable: choose another")
 
 
 def test_a_full_disk_leaves_the_older_memory(
@@ -285,7 +288,7 @@ def test_a_full_disk_leaves_the_older_memory(
 
     monkeypatch.setattr("os.fsync", refuse)
     ended = run(capsys, solo, "--output", output)
-    assert_matches(ended, r"cannot be written \(No space left on device\)")
+    assert_refused(ended, r"cannot be written \(No space left on device\)")
     assert output.read_bytes() == b"an older memory"
     assert sorted(tmp_path.iterdir()) == before
 
@@ -316,7 +319,7 @@ def test_a_signal_stops_it_without_a_traceback(tmp_path: Path) -> None:
     with started("oracle.train", long, "--output", "long.memory", folder=tmp_path) as process:
         wait_until_open(process.pid, long)
         process.send_signal(signal.SIGINT)
-        ended = ended_process(process)
+        ended = wait_for(process)
     assert (ended.code, ended.err) == (130, "Stopped: nothing was written.\n")
     assert [*tmp_path.iterdir()] == [long]
 
@@ -342,7 +345,7 @@ def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(tmp_path: 
         HF_HOME=str(tmp_path / "home"),
         HF_HUB_OFFLINE="1",
     )
-    assert_matches(
+    assert_refused(
         ended, r"fetch them with `hf download m-a-p/MERT-v1-95M`, or .* `--encoder spectral`"
     )
     assert not (tmp_path / "solo.memory").exists()

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,29 @@ def write_memory_file(
         {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
         metadata={METADATA_KEY: json.dumps(described, sort_keys=True)},
     )
+    write_whole(path, (content,))
+
+
+def write_whole(path: Path, portions: Iterable[bytes]) -> None:
+    """Write a file; whoever reads the path finds what was there or all that is written.
+
+    Parameters
+    ----------
+    portions
+        Made while writing: nothing is in place until the last one is.
+
+    Raises
+    ------
+    MemoryFileError
+        The folder cannot be written to, or the disk is full; what was there is untouched.
+    """
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
             temporary = Path(file.name)
-            file.write(content)
+            file.writelines(portions)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

@@ -131,7 +131,7 @@ def _checked(value: object, hint: Any, where: str) -> object:
                 continue
         names = " or ".join(_name(choice) for choice in choices if choice is not type(None))
         raise SettingsError(f"{where} must be {names}, got {value!r}.")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int and abs(value) <= 2**53:
         return float(value)
     if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
         raise SettingsError(f"{where} must be {_name(hint)}, got {value!r}.")

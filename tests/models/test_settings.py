@@ -43,6 +43,7 @@ def test_every_kind_of_value_arrives_as_its_own_type() -> None:
         ({"cups": 1.5}, r"cups must be a whole number, got 1.5"),
         ({"cups": True}, r"cups must be a whole number, got True"),
         ({"heat_c": "hot"}, r"heat_c must be a number, got 'hot'"),
+        ({"heat_c": 10**400}, r"heat_c must be a number, got 1000"),
         ({"heat_c": float("nan")}, r"heat_c must be a number, got nan"),
         ({"heat_c": float("-inf")}, r"heat_c must be a number, got -inf"),
         ({"heat_c": 120.0}, r"\[kettle\]: heat_c must be above 0 and at most 100, got 120"),

@@ -45,7 +45,7 @@ MEAN_HOPS = 40
 MEAN_FACTOR = 1.4
 """… times this, which noise seldom does, plus a threshold."""
 
-LEAST_AFTER = 16
+LEAST_AFTER = 64
 """No onset is detected sooner than this part of the span after its first frame."""
 
 

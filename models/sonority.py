@@ -19,6 +19,8 @@ LOWEST_PITCH, HIGHEST_PITCH = 36, 96
 N_HARMONICS = 12
 SALIENCE_HZ = (52.0, 320.0)
 """Klapuri's weight of harmonic h of f₀ is (f₀ + 52 Hz) / (h f₀ + 320 Hz)."""
+OCTAVE_SHARES = (0.2, 0.1)
+"""A note is an octave lower where its half and its three halves have such shares of it."""
 QUARTER_TONE = 2 ** (0.5 / 12) - 1
 HELD_SHARE = 0.7
 """How much of a held sound is subtracted: its partials beat, so not all of it."""
@@ -125,17 +127,33 @@ def _subtract_held(state: SonorityState) -> None:
         state.rise[k] = max(0.0, state.rise[k] - HELD_SHARE * state.before[k])
 
 
+@njit(nogil=True, cache=True)
+def _height(magnitudes: NDArray[np.float64], centre: float) -> float:
+    """Return the magnitude at a fractional bin, 0 past the spectrum."""
+    k = int(centre)
+    if k + 1 >= magnitudes.size:
+        return 0.0
+    return float(magnitudes[k] + (centre - k) * (magnitudes[k + 1] - magnitudes[k]))
+
+
+@njit(nogil=True, cache=True)
+def _is_octave_above(magnitudes: NDArray[np.float64], fundamental: float, lobe: float) -> bool:
+    """Say whether odd harmonics of the octave below are there too, if they can be told apart."""
+    if fundamental < 3.0 * lobe:
+        return False
+    height = _height(magnitudes, fundamental)
+    if _height(magnitudes, 0.5 * fundamental) <= OCTAVE_SHARES[0] * height:
+        return False
+    return bool(_height(magnitudes, 1.5 * fundamental) > OCTAVE_SHARES[1] * height)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _salience(magnitudes: NDArray[np.float64], fundamental: float, bin_hz: float) -> float:
     """Sum the harmonics of a fundamental (in bins), the higher the lighter."""
     salience = 0.0
     for harmonic in range(1, N_HARMONICS + 1):
         centre = harmonic * fundamental
-        k = int(centre)
-        if k + 1 >= magnitudes.size:
-            break
-        height = magnitudes[k] + (centre - k) * (magnitudes[k + 1] - magnitudes[k])
-        salience += height / (centre * bin_hz + SALIENCE_HZ[1])
+        salience += _height(magnitudes, centre) / (centre * bin_hz + SALIENCE_HZ[1])
     return salience * (fundamental * bin_hz + SALIENCE_HZ[0])
 
 
@@ -173,5 +191,8 @@ def _salient_notes(
         if weights[n_notes] <= 0.0 or weights[n_notes] < share * weights[0]:
             return n_notes
         fundamental = _pitch_to_hz(np.float64(pitches[n_notes])) / bin_hz
+        if _is_octave_above(state.rise, fundamental, lobe_hz / bin_hz):
+            pitches[n_notes] -= 12
+            fundamental *= 0.5
         _take_out(state.rise, fundamental, lobe_hz / bin_hz)
     return pitches.size

@@ -85,6 +85,13 @@ def test_the_notes_of_a_chord_are_found(chord: tuple[int, ...]) -> None:
     assert notes_of(tones(*chord)) == set(chord)
 
 
+def test_a_strong_second_harmonic_is_no_note_of_its_own() -> None:
+    """As on a guitar string: the octave sounds louder than the note."""
+    t = np.arange(N) / RATE_HZ
+    string = [level * np.sin(2 * np.pi * 220 * (h + 1) * t) for h, level in enumerate([1, 3, 1])]
+    assert notes_of(np.asarray(np.sum(string, axis=0))) == {57}
+
+
 def test_a_held_note_is_not_struck_anew() -> None:
     """Only the one that joined."""
     assert notes_of(tones(76), held=tones(60)) == {76}

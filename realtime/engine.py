@@ -86,16 +86,16 @@ class Engine:
         self._predictor = PassPredictor(0)
         self._events_ready, self._work, self._tokens_ready = Doorbell(), Doorbell(), Doorbell()
         self._doorbells = (frames_ready, self._events_ready, self._work, self._tokens_ready)
-        events_in, self._events = make_ring(_RING_RECORDS, EVENT_DTYPE)
+        self._published, self._events = make_ring(_RING_RECORDS, EVENT_DTYPE)
         self._requests, requests_out = make_ring(_RING_RECORDS, REQUEST_DTYPE)
         tokens_in, self._tokens = make_ring(_RING_RECORDS, TOKEN_DTYPE)
-        self._producers = (events_in, self._requests, tokens_in)
+        self._producers = (self._published, self._requests, tokens_in)
         self._audio = Observer(source.audio.ring)
         self._ears = ListenerThread(
             listener,
             audio=source.audio,
             frames_ready=frames_ready,
-            events=events_in,
+            events=self._published,
             events_ready=self._events_ready,
         )
         self._worker = EncoderWorker(
@@ -193,7 +193,7 @@ class Engine:
         return (
             has_ended(self._source.counters)
             and self._source.audio.n_released == self._audio.newest
-            and self._events.readable()[0].size == 0
+            and self._events.n_released == self._published.n_written
         )
 
     async def _capture(self) -> None:

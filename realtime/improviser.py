@@ -18,6 +18,8 @@ from oracle.transcriber import Transcriber
 
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
+_WARM_UP_EVENTS: Final = 100
+"""More than a new memory has room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +111,10 @@ class Improviser:
         self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
 
     def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, on a scratch memory of one event."""
+        """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
         event = self._memory.event(1)
         scratch = self._memory.emptied()
-        for _ in range(2):
+        for _ in range(_WARM_UP_EVENTS):
             scratch.learn(event)
         navigator = Navigator(scratch.oracle, scratch.attributes, self._config.navigation())
         navigator.step({"gesture_token": 0, "pitch_class": 0, "register": 4})

@@ -1,17 +1,39 @@
-"""A JACK server without hardware and a musician who plays to it."""
+"""A memory of the bundled take, a JACK server without hardware, a musician who plays to it."""
 
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from benchmarks import _jack
+from oracle import train
 from realtime.devices import portaudio
 from realtime.errors import PortAudioMissingError
+from realtime.opening import TAKE
 
 JACK_RATE_HZ = 48_000
 JACK_BLOCK_FRAMES = 128
+PHRASE_S = 2.5
+
+
+@pytest.fixture(scope="session")
+def take_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learn the bundled take, once."""
+    path = tmp_path_factory.mktemp("memory") / "take.memory"
+    assert train.main([str(TAKE), "--output", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def phrase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cut the first phrase out of the bundled take."""
+    path = tmp_path_factory.mktemp("phrase") / "phrase.wav"
+    frames, rate_hz = soundfile.read(TAKE, dtype="float32")
+    soundfile.write(path, frames[: round(PHRASE_S * rate_hz)], rate_hz, subtype="FLOAT")
+    return path
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.realtime.stage_doubles import RATE_HZ, attack, body
 
 TOKENS = (0, 1, 2, 0, 1, 2, 0, 1)
 PITCHES = (60, 62, 64, 72, 74, 76, 48, 50)
+REPEATING = ImproviserConfig(taboo_steps=0)
 SPEC = EncoderSpec(name="fake", revision="1", rate_hz=24_000, window_frames=240, dim=2)
 
 
@@ -40,7 +41,7 @@ def learned(*, is_pitched: bool = True) -> Memory:
 
 
 def improviser(
-    memory: Memory, config: ImproviserConfig = ImproviserConfig(taboo_steps=0), *, seed: int = 0
+    memory: Memory, config: ImproviserConfig = REPEATING, *, seed: int = 0
 ) -> Improviser:
     """Make an improviser that may repeat itself, unless told otherwise."""
     return Improviser(memory, RATE_HZ, config, seed=seed)

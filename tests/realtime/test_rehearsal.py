@@ -1,0 +1,191 @@
+"""Performances in virtual time: the same notes each time, and the gestures that were learned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.audio_file import AudioFile
+from models.codebook import Codebook
+from models.listener import Listener, ListenerConfig
+from models.spectral import SpectralEncoder
+from oracle.memory import Memory
+from realtime import engine, perform
+from realtime.budget import BudgetConfig
+from realtime.improviser import Improviser, ImproviserConfig
+from realtime.midi import Message, NotePlayer
+from realtime.opening import TAKE
+from realtime.rehearsal import Rehearsal, VirtualScheduler
+from realtime.report import Performance
+from tests.realtime.midi_doubles import MemorySink
+from tests.realtime.performing import Stage, paced
+from tests.realtime.stage_doubles import hanging_pitches
+
+Sent = list[tuple[float, Message]]
+
+
+def rehearse(
+    path: Path,
+    memory: Memory,
+    *,
+    block_frames: int = 128,
+    seed: int = 0,
+    seconds: float | None = None,
+) -> tuple[Performance, Sent]:
+    """Play to a recording, and give what was measured and sent."""
+    file, sink, encoder = AudioFile(path), MemorySink(), SpectralEncoder()
+    config = ListenerConfig(heard_ms=memory.provenance.heard_ms)
+    rehearsal = Rehearsal(
+        file=file,
+        channel="mix",
+        block_frames=block_frames,
+        listener=Listener(file.rate_hz, config),
+        encoder=encoder,
+        codebook=Codebook(memory.centroids),
+        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(), seed=seed),
+        make_player=lambda scheduler: NotePlayer([sink], scheduler),
+        budget=BudgetConfig(),
+    )
+    rehearsal.run(seconds)
+    assert sink.n_closed == 1
+    return rehearsal.performance, sink.sent
+
+
+def test_calls_are_made_in_the_order_of_their_time_and_booking() -> None:
+    """Each at its own moment, whatever was booked when."""
+    scheduler, made = VirtualScheduler(), []
+
+    def call(name: str) -> None:
+        made.append((name, scheduler.now_s()))
+
+    scheduler.call_at(0.2, call, "late")
+    scheduler.call_at(0.1, call, "early")
+    scheduler.call_at(0.2, call, "later")
+    scheduler.advance(199_999_999)
+    assert made == [("early", 0.1)]
+    scheduler.advance(200_000_000)
+    assert made == [("early", 0.1), ("late", 0.2), ("later", 0.2)]
+
+
+def test_cancelled_calls_are_not_made_and_booked_ones_may_book() -> None:
+    """Time passes until nothing is booked any more."""
+    scheduler, made = VirtualScheduler(), []
+
+    def again(n: int) -> None:
+        made.append((n, scheduler.now_s()))
+        if n:
+            scheduler.call_at(scheduler.now_s() + 0.5, again, n - 1)
+
+    scheduler.call_at(0.25, made.append, "never").cancel()
+    scheduler.call_at(1.0, again, 2)
+    scheduler.finish()
+    assert made == [(2, 1.0), (1, 1.5), (0, 2.0)]
+
+
+@given(st.lists(st.integers(0, 10**12), max_size=20))
+def test_time_never_goes_back(moments_ns: list[int]) -> None:
+    """A call booked in the past is made now."""
+    scheduler, made = VirtualScheduler(), []
+    for moment_ns in moments_ns:
+        before_ns = scheduler.now_ns()
+        scheduler.advance(moment_ns)
+        assert scheduler.now_ns() == max(before_ns, moment_ns)
+        scheduler.call_at(0.0, lambda: made.append(scheduler.now_ns()))
+        now_ns = scheduler.now_ns()
+        scheduler.advance(0)
+        assert made[-1] == now_ns
+
+
+def test_silence_is_heard_out_and_answered_by_silence(take_memory: Path, tmp_path: Path) -> None:
+    """No event, and not one note."""
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000, np.float32), 8000)
+    performance, sent = rehearse(tmp_path / "silence.wav", Memory.load(take_memory))
+    assert performance.n_events == 0
+    assert hanging_pitches([message for _, message in sent]) == []
+
+
+def test_every_event_of_the_take_is_answered_considered_and_learned(take_memory: Path) -> None:
+    """In virtual time nothing is ever late."""
+    memory = Memory.load(take_memory)
+    n_before = memory.n_events
+    performance, sent = rehearse(TAKE, memory)
+    assert performance.n_events == performance.n_answers == performance.n_considered == n_before
+    assert performance.n_learned == memory.n_events - n_before == n_before
+    assert performance.late_notes == performance.late_tokens == 0
+    assert performance.n_notes >= performance.n_answers
+    assert hanging_pitches([message for _, message in sent]) == []
+    heard_ns = round(memory.provenance.heard_ms * 1e6)
+    assert performance.event_latency.percentile_ns(50) < 2 * heard_ns
+
+
+@pytest.mark.parametrize("block_frames", [16, 999, 8192])
+def test_the_block_changes_nothing(take_memory: Path, phrase: Path, block_frames: int) -> None:
+    """The same messages at the same times, to the last bit."""
+    _, expected = rehearse(phrase, Memory.load(take_memory))
+    _, sent = rehearse(phrase, Memory.load(take_memory), block_frames=block_frames)
+    assert sent == expected
+
+
+def test_another_seed_plays_otherwise(take_memory: Path) -> None:
+    """And the same seed the same."""
+    played = [rehearse(TAKE, Memory.load(take_memory), seed=seed)[1] for seed in (0, 0, 1)]
+    assert played[0] == played[1] != played[2]
+
+
+def test_only_the_first_seconds_are_played_to(take_memory: Path) -> None:
+    """What begins later is not heard; what sounds then is ended."""
+    performance, sent = rehearse(TAKE, Memory.load(take_memory), seconds=1.9)
+    assert performance.n_events == 3
+    assert hanging_pitches([message for _, message in sent]) == []
+    performance, _ = rehearse(TAKE, Memory.load(take_memory), seconds=1e6)
+    assert performance.n_events > 3
+
+
+def test_the_same_command_writes_the_same_midi_file(
+    take_memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte."""
+    monkeypatch.chdir(tmp_path)
+    written = []
+    for name in ("a.mid", "b.mid"):
+        options = ["--memory", take_memory, "--input", TAKE, "--pace", "free", "--seed", 7]
+        outlets = ["--midi-out", "none", "--midi-file", name, "--headless"]
+        assert perform.main([str(option) for option in [*options, *outlets]]) == 0
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert written[0].startswith(b"MThd")
+
+
+def tokens_of(memory: Memory, first: int, last: int) -> NDArray[np.float32]:
+    """Give the gesture tokens of a range of states, NaN where there is none."""
+    return np.array([memory.event(state).frame[0] for state in range(first, last)])
+
+
+def test_a_rehearsal_hears_the_gestures_that_were_learned(take_memory: Path) -> None:
+    """The recording it was trained on, token for token, in the same order."""
+    memory = Memory.load(take_memory)
+    n_learned = memory.n_events
+    rehearse(TAKE, memory)
+    trained = tokens_of(memory, 1, n_learned + 1)
+    performed = tokens_of(memory, n_learned + 1, memory.n_events + 1)
+    assert np.mean(trained == performed) >= 0.99
+
+
+@pytest.mark.slow
+def test_a_performance_hears_the_gestures_that_were_learned(
+    take_memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In real time too, wherever the encoder came round to the event."""
+    monkeypatch.setattr(engine, "_LAST_NOTES_S", 0.0)
+    stage = Stage(memory_path=take_memory, make_source=paced(TAKE))
+    stage.play(seconds=12.0)
+    n_performed = stage.memory.n_events - stage.n_learned_before
+    trained = tokens_of(stage.memory, 1, n_performed + 1)
+    performed = tokens_of(stage.memory, stage.n_learned_before + 1, stage.memory.n_events + 1)
+    is_encoded = np.isfinite(performed)
+    assert is_encoded.sum() >= 8
+    assert np.mean(trained[is_encoded] == performed[is_encoded]) >= 0.99

@@ -9,8 +9,8 @@ less than 30 ms. Scored with mir_eval. Truth closer together than 30 ms is one o
   it errs; recordings add the error of their annotation (10 ms grids, aligned MIDI, vowels).
 * pitch: of ATTACK and of BODY against the notes struck, of events that match an onset.
 
-How it could mislead: one piano, one singer. The drums are six of the tracks the settings were
-chosen on; seven others of the same set gave the same F, so did an unseen gain.
+How it could mislead: one piano and one singer, and the settings were chosen on these very drums and
+this piano. A note's `decision` and `position` are no better than its annotation.
 """
 
 import argparse

@@ -28,8 +28,9 @@ from models.spectrum import (
 FRAMES_PER_S = 200
 FRAME_S = 0.046
 FALL_S = 0.008
-"""The window's falling end. Against a symmetric 23 ms window, both at their best settings, micro F
-on 13 drum tracks and the piano is .975 and .960 against .965 and .921, and as early."""
+"""The window's falling end. Best of a random search over the other settings, micro F on six and
+seven drum tracks and a piano: .966, .970, .962 with a symmetric 23 ms window, nine of ten drums
+decided on within 7 and 11 ms; .971, .975, .965 with this frame falling in 6 ms, within 5 and 9."""
 BANDS_PER_OCTAVE = 24
 LOW_HZ, HIGH_HZ = 30.0, 17000.0
 COMPRESSION = 40.0

@@ -21,12 +21,17 @@ class JackMissingError(Exception):
 
 @contextlib.contextmanager
 def jack_server(
-    *, rate_hz: int = 48_000, block_frames: int = 128, is_realtime: bool = False
+    *,
+    rate_hz: int = 48_000,
+    block_frames: int = 128,
+    is_realtime: bool = False,
+    is_patient: bool = False,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server of its own name, which JACK clients of this process find by default.
 
     With `is_realtime` it, and the audio threads of its clients, are scheduled before all others
-    where the system allows that, as on a stage.
+    where the system allows that, as on a stage. With `is_patient` it waits for its clients instead
+    of going on without them: nothing is lost on a busy machine, nor can anything be shown to be.
 
     Raises
     ------
@@ -43,7 +48,8 @@ def jack_server(
     name = f"musichal{os.getpid()}"
     schedule = "--realtime" if is_realtime else "--no-realtime"
     driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(block_frames)]
-    command = [jackd, schedule, "-n", name, *driver]
+    manner = ["--sync"] if is_patient else []
+    command = [jackd, schedule, *manner, "-n", name, *driver]
     with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1"):
         jack.set_error_function(lambda message: None)
         try:

@@ -49,6 +49,17 @@ def jack_server() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @pytest.fixture
+def patient_jack_server() -> Iterator[None]:
+    """Run a JACK server that waits for its clients, for tests of what arrives, not of when."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_jack.jack_server(is_patient=True))
+        except _jack.JackMissingError as error:
+            pytest.skip(str(error))
+        yield
+
+
+@pytest.fixture
 def musician(jack_server: "subprocess.Popen[bytes]") -> Iterator[str]:
     """Let a musician play ramps on two channels, and give the name of that input."""
     with _jack.musician() as name:

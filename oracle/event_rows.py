@@ -66,6 +66,16 @@ class EventRows:
             notes.extend(event.notes)
         self._extend(np.array(rows, EVENT_ROW), np.array(notes, NOTE_ROW))
 
+    def extend_from(self, other: "EventRows", first: int, end: int) -> None:
+        """Add the events first … end − 1 of other rows, which may be growing."""
+        rows = other._events[first:end].copy()
+        if not len(rows):
+            return
+        first_note = int(rows["first_note"][0])
+        end_note = int(rows["first_note"][-1] + rows["n_notes"][-1])
+        rows["first_note"] += self._n_notes - first_note
+        self._extend(rows, other._notes[first_note:end_note])
+
     def _extend(self, rows: NDArray[np.void], notes: NDArray[np.void]) -> None:
         n_events, n_notes = self._n_events + len(rows), self._n_notes + len(notes)
         if n_events > len(self._events):

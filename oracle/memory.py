@@ -73,6 +73,7 @@ class Provenance:
         for name, value in (("heard_ms", self.heard_ms), ("hop_ms", self.hop_ms)):
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be finite and ≥ 0, got {value}")
+            object.__setattr__(self, name, float(value))  # 20 and 20.0 are the same bytes
 
 
 class Memory:
@@ -149,16 +150,47 @@ class Memory:
         """Hash that tells codebooks apart, hexadecimal."""
         return hashlib.sha256(self.centroids.tobytes()).hexdigest()
 
-    def emptied(self) -> Self:
-        """Return a memory of the same codebook and metric that has learned nothing."""
+    @property
+    def metric(self) -> EventMetric:
+        """Distance of two events."""
         metric = self.oracle.metric
         assert isinstance(metric, EventMetric)
+        return metric
+
+    def emptied(self) -> Self:
+        """Return a memory of the same codebook and metric that has learned nothing."""
         return type(self)(
             centroids=self.centroids,
-            metric=metric,
+            metric=self.metric,
             threshold=self.oracle.threshold,
             provenance=self.provenance,
         )
+
+    def forgetting(self, n_forgotten: int) -> Self:
+        """Return a memory that never learned the first events: state i is then n_forgotten + i.
+
+        Any thread may build it while the owner learns on, and the owner bring it up to date by
+        `catch_up`: it holds the events that were there when it was begun.
+
+        Raises
+        ------
+        ValueError
+            There are not so many.
+        """
+        if not 0 <= n_forgotten <= self.n_events:
+            raise ValueError(f"n_forgotten must be 0…{self.n_events}, got {n_forgotten}")
+        kept = self.emptied()
+        kept.catch_up(self, n_forgotten)
+        return kept
+
+    def catch_up(self, memory: Self, n_forgotten: int) -> None:
+        """Learn what another memory has learned since this one was made by its `forgetting`."""
+        first, end = n_forgotten + self.n_events, memory.n_events
+        frames = memory._frames[first:end]
+        self.provenance = memory.provenance
+        self.oracle.extend(frames)
+        self._rows.extend_from(memory._rows, first, end)
+        self._describe(frames)
 
     def add_source(self, name: str) -> int:
         """Name one more source, as for what is learned while playing, and return its place."""
@@ -230,6 +262,11 @@ class Memory:
         """
         return self._rows.notes(self._index(state))
 
+    @property
+    def tokens(self) -> NDArray[np.float32]:
+        """Gesture token of each event [shape=(n_events,), float32], NaN where missing."""
+        return self._frames[:, 0].copy()
+
     def _index(self, state: int) -> int:
         if not 1 <= state <= self.n_events:
             raise ValueError(f"state must be 1…{self.n_events}, got {state}")
@@ -248,21 +285,19 @@ class Memory:
         MemoryFileError
             It cannot be written there; what was there is untouched.
         """
-        metric = self.oracle.metric
-        assert isinstance(metric, EventMetric)
         tensors: dict[str, NDArray[Any]] = {
             "centroids": self.centroids,
             "frames": self._frames,
             "suffix_links": self.oracle.suffix_links,
             "lrs": self.oracle.lrs,
             "in_degrees": self.oracle.in_degrees,
-            "scale": metric.scale,
-            "weight": metric.weight,
+            "scale": self.metric.scale,
+            "weight": self.metric.weight,
             "threshold": np.array([self.oracle.threshold]),
             **self._rows.columns(),
         }
         metadata = asdict(self.provenance) | {"codebook_sha256": self.codebook_sha256}
-        write_memory_file(Path(path), tensors, metadata)
+        write_memory_file(Path(path), {n: _with_one_nan(t) for n, t in tensors.items()}, metadata)
 
     @classmethod
     def load(cls, path: str | Path, *, encoder: str | None = None) -> Self:
@@ -337,3 +372,10 @@ def _frames(events: Sequence[Event]) -> NDArray[np.float32]:
     """Stack the frames of events [shape=(n, 15), float32]."""
     frames = np.array([event.frame for event in events], np.float32)
     return frames.reshape(-1, len(EVENT_DIMS))
+
+
+def _with_one_nan(values: NDArray[Any]) -> NDArray[Any]:
+    """Write what is missing in one way, of the millions of bit patterns that are NaN."""
+    if values.dtype.kind != "f":
+        return values
+    return np.where(np.isnan(values), values.dtype.type(np.nan), values)

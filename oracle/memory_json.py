@@ -1,0 +1,288 @@
+"""A memory as JSON: everything that it knows, one event a line, to be read by people and programs.
+
+Runs where the caller is, off the hot path. Reading learns the events anew and holds the links it
+finds against those in the file, so that what comes back is what was written, to the byte, or
+nothing. It never guesses: what is missing, unknown or of another type is refused.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oracle.errors import OracleError
+from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note, token_distances
+from oracle.memory import Memory, Provenance
+from oracle.memory_file import MemoryFileError, write_whole
+from oracle.metrics import EventMetric
+
+FORMAT = "musichal memory"
+FORMAT_VERSION = 1
+
+_HEAD = {"format", "format_version", "provenance", "threshold", "dims", "centroids", "events"}
+_DIM = {"name", "unit", "scale", "weight"}
+_EVENT = {
+    "state", "onset_s", "duration_s", "source", "pitch", "level_db", "velocity", "frame", "notes",
+    "suffix_link", "lrs", "transitions",
+}  # fmt: skip
+
+
+def write_json(memory: Memory, path: Path) -> None:
+    """Write a memory as JSON, whole or not at all.
+
+    What is missing is null, as is an infinite threshold; `frame` has the dimensions heard.
+    `transitions` leave a state; those of the root lead to each state whose suffix link it is.
+
+    Raises
+    ------
+    MemoryFileError
+        It cannot be written there; what was there is untouched.
+    """
+    write_whole(path, (line.encode(errors="surrogatepass") for line in _lines(memory)))
+
+
+def read_json(path: Path) -> Memory:
+    """Read a memory that `write_json` wrote; saved, it is the bytes that the first one saves.
+
+    Raises
+    ------
+    MemoryFileError
+        There is none, it is of another format, or it was changed into what no memory can be.
+    """
+    try:
+        content = json.loads(
+            path.read_bytes(), object_pairs_hook=_once, parse_constant=_refuse_constant
+        )
+    except FileNotFoundError:
+        raise MemoryFileError(
+            f"There is no file {path}: export one with `python -m oracle.export`."
+        ) from None
+    except OSError as error:
+        raise MemoryFileError(
+            f"{path} cannot be read ({error.strerror}): check the path and its permissions."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, str(error) or "nested too deeply") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _refused(path, f"its format is not {FORMAT!r}")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise MemoryFileError(
+            f"{path} has format version {content.get('format_version')}, this program reads "
+            f"{FORMAT_VERSION}: export the memory anew."
+        )
+    try:
+        return _memory(content)
+    except (ValueError, TypeError, OverflowError, OracleError) as error:
+        raise _refused(path, str(error)) from None
+
+
+def _lines(memory: Memory) -> Iterator[str]:
+    """Give the file line by line."""
+    metric = memory.metric
+    threshold = memory.oracle.threshold
+    dims = zip(EVENT_DIMS, metric.scale.tolist(), metric.weight.tolist(), strict=True)
+    head = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "provenance": asdict(memory.provenance),
+        "threshold": threshold if math.isfinite(threshold) else None,
+        "dims": [
+            {"name": dim.name, "unit": dim.unit, "scale": scale, "weight": weight}
+            for dim, scale, weight in dims
+        ],
+        "centroids": memory.centroids.tolist(),
+    }
+    yield "{\n"
+    for name, value in head.items():
+        yield f"{_dumped(name)}: {_dumped(value)},\n"
+    yield '"events": ['
+    for state in range(1, memory.n_events + 1):
+        separator = "\n" if state == 1 else ",\n"
+        yield separator + _dumped(_described(memory, state))
+    yield "\n]\n}\n"
+
+
+def _described(memory: Memory, state: int) -> dict[str, Any]:
+    """Say all that is known of a state, by name."""
+    event = memory.event(state)
+    oracle = memory.oracle.arrays()
+    heard = zip(EVENT_DIMS, event.frame.tolist(), strict=True)
+    return {
+        "state": state,
+        "onset_s": event.onset_s,
+        "duration_s": event.duration_s,
+        "source": event.source,
+        "pitch": _or_null(event.pitch),
+        "level_db": _or_null(event.level_db),
+        "velocity": _or_null(event.velocity),
+        "frame": {dim.name: value for dim, value in heard if not math.isnan(value)},
+        "notes": [note._asdict() for note in event.notes],
+        "suffix_link": int(oracle.suffix_link[state]),
+        "lrs": int(oracle.lrs[state]),
+        "transitions": memory.oracle.transitions(state).tolist(),
+    }
+
+
+def _memory(content: Mapping[str, Any]) -> Memory:
+    """Learn the events of a file and compare the links.
+
+    Raises
+    ------
+    ValueError, TypeError, OverflowError
+        Something is missing, unknown, of another type, or contradicts the rest.
+    """
+    _require_names(content, _HEAD, "the file")
+    dims = [_require_names(dim, _DIM, "a dimension") for dim in _listed(content["dims"], "dims")]
+    if [(dim["name"], dim["unit"]) for dim in dims] != [tuple(dim) for dim in EVENT_DIMS]:
+        raise ValueError(f"dims must be those of an event, {', '.join(DIM_INDEX)}")
+    rows = [_numbers(row, "a centroid") for row in _listed(content["centroids"], "centroids")]
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError("centroids must be one or more of equal length")
+    centroids = np.array(rows, np.float32)
+    threshold = content["threshold"]
+    memory = Memory(
+        centroids=centroids,
+        metric=EventMetric(
+            token_distance=token_distances(centroids),
+            scale=np.array([_number(dim["scale"], "scale") for dim in dims]),
+            weight=np.array([_number(dim["weight"], "weight") for dim in dims]),
+        ),
+        threshold=math.inf if threshold is None else _number(threshold, "threshold"),
+        provenance=_provenance(content["provenance"]),
+    )
+    records = [
+        _require_names(record, _EVENT, f"event {state}")
+        for state, record in enumerate(_listed(content["events"], "events"), start=1)
+    ]
+    memory.extend([_event(record, state) for state, record in enumerate(records, start=1)])
+    for state, record in enumerate(records, start=1):
+        for name, held in _described(memory, state).items():
+            if record[name] != held:
+                raise ValueError(
+                    f"state {state} has {name} {record[name]!r}, learned anew it has {held!r}"
+                )
+    return memory
+
+
+def _provenance(record: Any) -> Provenance:
+    """Read the provenance."""
+    names = {field.name for field in fields(Provenance)}
+    values = dict(_require_names(record, names, "provenance"))
+    for name in ("encoder", "created", "program_version"):
+        _text(values[name], name)
+    for name in ("heard_ms", "hop_ms"):
+        _number(values[name], name)
+    values["sources"] = tuple(
+        _text(source, "a source") for source in _listed(values["sources"], "sources")
+    )
+    return Provenance(**values)
+
+
+def _event(record: Mapping[str, Any], state: int) -> Event:
+    """Read an event."""
+    if record["state"] != state:
+        raise ValueError(f"event {state} calls itself state {record['state']!r}")
+    frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
+    for name, value in _mapping(record["frame"], "frame").items():
+        if name not in DIM_INDEX:
+            raise ValueError(f"event {state}: frame has no dimension {name!r}")
+        frame[DIM_INDEX[name]] = _number(value, name)
+    return Event(
+        frame=frame,
+        notes=tuple(_note(note, state) for note in _listed(record["notes"], "notes")),
+        pitch=_number_or_nan(record["pitch"], "pitch"),
+        level_db=_number_or_nan(record["level_db"], "level_db"),
+        velocity=_number_or_nan(record["velocity"], "velocity"),
+        onset_s=_number(record["onset_s"], "onset_s"),
+        duration_s=_number(record["duration_s"], "duration_s"),
+        source=_whole(record["source"], "source"),
+    )
+
+
+def _note(record: Any, state: int) -> Note:
+    """Read a note."""
+    _require_names(record, set(Note._fields), f"a note of event {state}")
+    return Note(
+        _whole(record["pitch"], "pitch"),
+        _whole(record["velocity"], "velocity"),
+        _number(record["duration_s"], "duration_s"),
+    )
+
+
+def _require_names(record: Any, names: set[str], what: str) -> Mapping[str, Any]:
+    """Refuse a record that has not exactly these names."""
+    given = set(_mapping(record, what))
+    if given != names:
+        lacking, unknown = sorted(names - given), sorted(given - names)
+        need = f"lacks {lacking[0]!r}" if lacking else f"has an unknown {unknown[0]!r}"
+        raise ValueError(f"{what} {need}")
+    return record  # type: ignore[no-any-return]
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} must be an object, got {type(value).__name__}")
+    return value
+
+
+def _listed(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{what} must be a list, got {type(value).__name__}")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be text, got {value!r}")
+    return value
+
+
+def _whole(value: Any, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be a whole number, got {value!r}")
+    return value
+
+
+def _number(value: Any, what: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{what} must be a number, got {value!r}")
+    return float(value)
+
+
+def _number_or_nan(value: Any, what: str) -> float:
+    return math.nan if value is None else _number(value, what)
+
+
+def _numbers(values: Any, what: str) -> list[float]:
+    return [_number(value, what) for value in _listed(values, what)]
+
+
+def _or_null(value: float) -> float | None:
+    """Give a number as JSON has it, which knows no NaN."""
+    return None if math.isnan(value) else value
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, each named once."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return record
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _refused(path: Path, why: str) -> MemoryFileError:
+    return MemoryFileError(
+        f"{path} is no memory as JSON ({why}): export one anew with `python -m oracle.export`."
+    )

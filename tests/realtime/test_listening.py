@@ -1,5 +1,8 @@
 """The listener's thread hears what the listener hears, however the sound arrives."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +19,7 @@ from realtime import listening
 from realtime.doorbell import Doorbell
 from realtime.listening import ListenerThread
 from realtime.ring import make_ring
+from tests.conftest import REPOSITORY
 
 RATE_HZ = 16_000
 TIMEOUT_S = 10.0
@@ -178,3 +182,20 @@ def test_a_failure_is_reported_to_the_loop(bench: Bench, monkeypatch: pytest.Mon
     assert bench.events_ready.wait(TIMEOUT_S)
     assert bench.thread.error is failure
     assert bench.thread.stop(TIMEOUT_S)
+
+
+def test_the_kernel_runs_interpreted() -> None:
+    """With NUMBA_DISABLE_JIT the thread hears the same first note."""
+    code = """
+from tests.realtime.test_listening import Bench, PHRASE, RATE_HZ, heard_offline, without_times
+start = PHRASE[: RATE_HZ // 4]
+expected = heard_offline(start)
+assert len(expected) == 1
+bench = Bench()
+bench.thread.start()
+bench.play([start[:1000], start[1000:]])
+assert without_times(bench.heard(1)) == without_times(expected)
+bench.close()
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)

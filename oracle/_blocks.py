@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oracle._graph import NONE, Float32s, Float64s, Graph, Int32s
+from oracle._graph import NONE, Float32s, Float64s, Graph, Int32s, Int64s
 from oracle._jit import kernel
 from oracle._lanes import LANES, VECTOR, box_gap, box_gap_manhattan
 from oracle.metrics import COSINE, EVENT, MANHATTAN, MetricTable, row_dot
 
 WIDTH = 2 * LANES  # targets of a block: 15 dimensions of them are 4 KiB
-_MANY = 16  # edges from which a state keeps blocks
+_FIRST_CAPACITY = 4
+_MANY = 32  # edges from which a state keeps blocks
 
 
 class Blocks(NamedTuple):
@@ -34,31 +35,35 @@ class Blocks(NamedTuple):
     following: Int32s  # (capacity,), next block of the same state
     sought: Float32s  # (padded dim,), the frame sought
     words: Int32s  # (padded dim / 2,), the same as `column` has it
-    square: Float64s  # (1,), its squared norm
+    square: Int64s  # (1,), its squared norm
     unit: Float64s  # (1,), integers per 1, NaN before the first block, 0 if nothing can be pruned
 
 
-def new_blocks(dim: int, capacity: int = 4) -> Blocks:
-    """Give room for some blocks of frames of `dim` numbers."""
+def new_blocks(dim: int, capacity: int = 0) -> Blocks:
+    """Give room for some blocks of frames of `dim` numbers, not initialised."""
     padded = -(-dim // VECTOR) * VECTOR
+    column = np.empty((capacity, padded // 2, WIDTH), dtype=np.int32)
+    start, member = np.empty((2, capacity, WIDTH), dtype=np.int32)
+    low, high = np.empty((2, capacity, padded), dtype=np.float32)
+    size, following = np.empty((2, capacity), dtype=np.int32)
     return Blocks(
-        column=np.zeros((capacity, padded // 2, WIDTH), dtype=np.int32),
-        start=np.zeros((capacity, WIDTH), dtype=np.int32),
-        low=np.full((capacity, padded), np.inf, dtype=np.float32),
-        high=np.full((capacity, padded), -np.inf, dtype=np.float32),
-        member=np.full((capacity, WIDTH), NONE, dtype=np.int32),
-        size=np.zeros(capacity, dtype=np.int32),
-        following=np.full(capacity, NONE, dtype=np.int32),
+        column,
+        start,
+        low,
+        high,
+        member,
+        size,
+        following,
         sought=np.zeros(padded, dtype=np.float32),
         words=np.zeros(padded // 2, dtype=np.int32),
-        square=np.zeros(1),
+        square=np.zeros(1, dtype=np.int64),
         unit=np.full(1, np.nan),
     )
 
 
 def with_block_room(blocks: Blocks, dim: int, n_blocks: int) -> Blocks:
     """Give a copy with at least twice the room for blocks."""
-    grown = new_blocks(dim, max(2 * len(blocks.size), n_blocks))
+    grown = new_blocks(dim, max(2 * blocks.size.size, n_blocks, _FIRST_CAPACITY))
     for name in Blocks._fields:
         old = getattr(blocks, name)
         getattr(grown, name)[: len(old)] = old
@@ -102,17 +107,18 @@ def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
             # nothing is known of a direction whose squares are lost: prune nothing from here on
             blocks.unit[0] = 0.0
     limit = _range(metric, dim)
-    square = 0.0
     for d in range(dim):
         value = (frames[i, d] - origin * frames[1, d]) * scale
-        value = math.floor(min(max(value, -limit), limit) + 0.5)
-        square += value * value
-        blocks.sought[d] = value
-    blocks.square[0] = square
+        value = value if value < limit else limit
+        value = value if value > -limit else -limit
+        blocks.sought[d] = math.floor(value + 0.5)
+    square = 0
     for word in range(blocks.words.size):
         even = int(blocks.sought[2 * word])
         odd = int(blocks.sought[2 * word + 1])
         blocks.words[word] = odd << 16 | even & 0xFFFF
+        square += even * even + odd * odd
+    blocks.square[0] = square
 
 
 @kernel
@@ -163,6 +169,7 @@ def gather(graph: Graph, blocks: Blocks, metric: MetricTable, k: int, n_blocks: 
     if math.isnan(blocks.unit[0]):
         blocks.unit[0] = _unit(graph, metric, k)
     graph.first_block[k] = n_blocks
+    _open_block(blocks, n_blocks, NONE)
     n_blocks += 1
     target = k + 1
     e = graph.first_edge[k]
@@ -187,9 +194,10 @@ def gather_all(graph: Graph, blocks: Blocks, metric: MetricTable, n_states: int)
     return n_blocks
 
 
-def n_blocks_at_most(graph: Graph) -> int:
+def n_blocks_at_most(graph: Graph, n_states: int) -> int:
     """Give how many blocks `gather_all` can need: a split leaves both halves half full."""
-    many = graph.out_degree[graph.out_degree >= _MANY]
+    out_degree = graph.out_degree[:n_states]
+    many = out_degree[out_degree >= _MANY]
     return int(((many + 1) // (WIDTH // 2) + 1).sum(dtype=np.int64))
 
 
@@ -221,23 +229,26 @@ def _insert_sought(
 
 
 @kernel
+def _open_block(blocks: Blocks, b: int, following: int) -> None:
+    blocks.following[b] = following
+    blocks.size[b] = 0
+    for d in range(blocks.sought.size):
+        blocks.low[b, d] = np.inf
+        blocks.high[b, d] = -np.inf
+
+
+@kernel
 def _put(blocks: Blocks, metric: MetricTable, b: int, target: int) -> None:
     """Add the frame sought to a block, as `target`."""
     lane = blocks.size[b]
     blocks.member[b, lane] = target
-    blocks.start[b, lane] = 0 if metric.code == MANHATTAN else -(int(blocks.square[0]) // 2)
+    blocks.start[b, lane] = 0 if metric.code == MANHATTAN else -(blocks.square[0] >> 1)
     for word in range(blocks.words.size):
         blocks.column[b, word, lane] = blocks.words[word]
     blocks.size[b] = lane + 1
-    _widen(blocks, b, lane)
-
-
-@kernel
-def _widen(blocks: Blocks, b: int, lane: int) -> None:
     for d in range(blocks.sought.size):
-        value = _coordinate(blocks, b, d, lane)
-        blocks.low[b, d] = min(blocks.low[b, d], value)
-        blocks.high[b, d] = max(blocks.high[b, d], value)
+        blocks.low[b, d] = min(blocks.low[b, d], blocks.sought[d])
+        blocks.high[b, d] = max(blocks.high[b, d], blocks.sought[d])
 
 
 @kernel
@@ -254,10 +265,8 @@ def _split(blocks: Blocks, b: int, right: int) -> None:
         if blocks.high[b, d] - blocks.low[b, d] > blocks.high[b, longest] - blocks.low[b, longest]:
             longest = d
     pivot = _sample_median(blocks, b, longest)
-    blocks.following[right] = blocks.following[b]
-    blocks.following[b] = right
-    blocks.low[b] = np.inf
-    blocks.high[b] = -np.inf
+    _open_block(blocks, right, blocks.following[b])
+    _open_block(blocks, b, right)
     n_left = 0
     n_right = 0
     for lane in range(WIDTH):
@@ -292,4 +301,7 @@ def _move(blocks: Blocks, b: int, lane: int, to: int, to_lane: int) -> None:
     blocks.start[to, to_lane] = blocks.start[b, lane]
     for word in range(blocks.words.size):
         blocks.column[to, word, to_lane] = blocks.column[b, word, lane]
-    _widen(blocks, to, to_lane)
+    for d in range(blocks.sought.size):
+        value = _coordinate(blocks, to, d, to_lane)
+        blocks.low[to, d] = min(blocks.low[to, d], value)
+        blocks.high[to, d] = max(blocks.high[to, d], value)

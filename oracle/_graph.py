@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 Int32s = npt.NDArray[np.int32]
 Float32s = npt.NDArray[np.float32]
+Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 
 NONE = -1
-FIRST_CAPACITY = 64
+_FIRST_CAPACITY = 64
 
 
 class Graph(NamedTuple):
@@ -37,42 +38,49 @@ class Graph(NamedTuple):
     next_reverse: Int32s
     first_block: Int32s  # of a state with many targets, see `oracle._blocks`
     nearest_block: Int32s  # the one a target like the last frame sought belongs to
-    refinement: Int32s  # (2 capacity,), hash table of states, see `oracle._linking`
+    refinement: (
+        Int32s  # (a power of two above 2 capacity,), hash table of states, see `oracle._linking`
+    )
     edge_target: Int32s  # (edge capacity,)
     next_edge: Int32s
 
 
 _STATE_COLUMNS = Graph._fields[1:12]
-_ZERO_AT_FIRST = [_STATE_COLUMNS.index("lrs"), _STATE_COLUMNS.index("out_degree")]
 
 
-def new_graph(dim: int, capacity: int = FIRST_CAPACITY, edge_capacity: int = 0) -> Graph:
-    """Give an empty graph with room for some states and edges (default: two a state)."""
-    columns = np.full((len(_STATE_COLUMNS), capacity), NONE, dtype=np.int32)
-    columns[_ZERO_AT_FIRST] = 0
-    refinement = np.full(2 * capacity, NONE, dtype=np.int32)
-    edges = np.full((2, edge_capacity or 2 * capacity), NONE, dtype=np.int32)
-    return Graph._make((np.zeros((capacity, dim)), *columns, refinement, *edges))
+def new_graph(dim: int, capacity: int = 1, edge_capacity: int = 0) -> Graph:
+    """Give the graph of a root alone, with room for some states and edges.
+
+    What lies beyond the states linked is not initialised: linking a state does that.
+    """
+    columns = np.empty((len(_STATE_COLUMNS), capacity), dtype=np.int32)
+    refinement = np.full(1 << (2 * capacity).bit_length(), NONE, dtype=np.int32)
+    edges = np.empty((2, edge_capacity), dtype=np.int32)
+    graph = Graph._make((np.empty((capacity, dim)), *columns, refinement, *edges))
+    columns[:, 0] = NONE
+    graph.frames[0] = 0.0
+    graph.lrs[0] = 0
+    graph.out_degree[0] = 0
+    return graph
 
 
-def with_state_room(graph: Graph, end: int) -> Graph:
+def with_state_room(graph: Graph, n_states: int, end: int) -> Graph:
     """Give a copy with room for states below `end`, its table of refinements empty."""
-    n_states, dim = graph.frames.shape
-    capacity = n_states
-    while capacity < end:
-        capacity *= 2
+    capacity, dim = graph.frames.shape
+    capacity = max(2 * capacity, end, _FIRST_CAPACITY)
     grown = new_graph(dim, capacity, max(2 * capacity, graph.edge_target.size))
-    for name in ("frames", *_STATE_COLUMNS):
-        getattr(grown, name)[:n_states] = getattr(graph, name)
-    for name in ("edge_target", "next_edge"):
-        getattr(grown, name)[: graph.edge_target.size] = getattr(graph, name)
+    if n_states > 1:
+        for name in ("frames", *_STATE_COLUMNS):
+            getattr(grown, name)[:n_states] = getattr(graph, name)[:n_states]
+        for name in ("edge_target", "next_edge"):
+            getattr(grown, name)[: graph.edge_target.size] = getattr(graph, name)
     return grown
 
 
 def with_edge_room(graph: Graph, n_edges: int) -> Graph:
     """Give a graph of the same states with at least twice the room for edges."""
     size = graph.edge_target.size
-    edge_target, next_edge = np.full((2, max(2 * size, n_edges)), NONE, dtype=np.int32)
+    edge_target, next_edge = np.empty((2, max(2 * size, n_edges)), dtype=np.int32)
     edge_target[:size] = graph.edge_target
     next_edge[:size] = graph.next_edge
     return graph._replace(edge_target=edge_target, next_edge=next_edge)

@@ -171,7 +171,7 @@ class GrowingOracle:
         graph, n_states, n_edges = self._published
         end = n_states + len(frames)
         if end > len(graph.frames):
-            graph = with_state_room(graph, end)
+            graph = with_state_room(graph, n_states, end)
             _linking.index_refinements(graph, n_states)
         graph.frames[n_states:end] = frames
         progress = Progress(n_states, n_edges, self._n_blocks, 0, 0)

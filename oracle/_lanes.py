@@ -22,6 +22,9 @@ VECTOR = 16  # words of a vector; boxes are padded to a multiple of it
 _F32 = ir.FloatType()
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
+_F64 = ir.DoubleType()
+_DOUBLE = ir.VectorType(_F64, 1)
+_DOUBLES = ir.VectorType(_F64, 4)
 _FLOATS = ir.VectorType(_F32, VECTOR)
 _WORDS = ir.VectorType(_I32, VECTOR)
 _SHORTS = ir.VectorType(ir.IntType(16), 2 * VECTOR)
@@ -32,7 +35,7 @@ _SHIFTS = tuple(range(0, LANES, VECTOR))
 def _load(builder: ir.IRBuilder, data: Any, offset: Any, kind: ir.VectorType) -> Any:
     pointer = builder.bitcast(builder.gep(data, [offset]), kind.as_pointer())
     vector = builder.load(pointer)
-    vector.align = 4
+    vector.align = 4 if kind.element is not _F64 else 8
     return vector
 
 
@@ -142,6 +145,39 @@ def _make_box_gap(is_manhattan: bool) -> Callable[..., Any]:
     return box_gap  # type: ignore[no-any-return]
 
 
+def _make_sum_apart(is_manhattan: bool) -> Callable[..., Any]:
+    def build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        x, i, y, j = _arrays(context, builder, signature, args)
+        _, n_dims = cgutils.unpack_tuple(builder, x.shape)
+        rows = [(x.data, builder.mul(i, n_dims)), (y.data, builder.mul(j, n_dims))]
+        total = cgutils.alloca_once_value(builder, ir.Constant(_F64, 0.0))
+        n_vectored = builder.and_(n_dims, ir.Constant(_I64, -_DOUBLES.count))
+        for kind, start, stop in (
+            (_DOUBLES, ir.Constant(_I64, 0), n_vectored),
+            (_DOUBLE, n_vectored, n_dims),
+        ):
+            step = ir.Constant(_I64, kind.count)
+            with cgutils.for_range_slice(builder, start, stop, step, intp=_I64) as (d, _):
+                a, b = (_load(builder, data, builder.add(row, d), kind) for data, row in rows)
+                apart = builder.fsub(a, b)
+                if is_manhattan:
+                    apart = _larger(builder, apart, builder.fsub(b, a))
+                else:
+                    apart = builder.fmul(apart, apart)
+                for term in range(kind.count):
+                    at = ir.Constant(_I32, term)
+                    sum_so_far = builder.load(total)
+                    sum_so_far = builder.fadd(sum_so_far, builder.extract_element(apart, at))
+                    builder.store(sum_so_far, total)
+        return builder.load(total)
+
+    @intrinsic
+    def sum_apart(typingctx: Any, x: Any, i: Any, y: Any, j: Any) -> Any:
+        return types.float64(x, types.intp, y, types.intp), build
+
+    return sum_apart  # type: ignore[no-any-return]
+
+
 @intrinsic
 def _lowest_bit(typingctx: Any, bits: Any) -> Any:
     def build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
@@ -169,6 +205,16 @@ def _plain_box_gap(is_manhattan: bool) -> Callable[..., Any]:
     return box_gap
 
 
+def _plain_sum_apart(is_manhattan: bool) -> Callable[..., Any]:
+    def sum_apart(x: Any, i: int, y: Any, j: int) -> float:
+        total = 0.0
+        for apart in (x[i] - y[j]).tolist():
+            total += abs(apart) if is_manhattan else apart * apart
+        return total
+
+    return sum_apart
+
+
 def _plain_lowest_bit(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
@@ -180,4 +226,7 @@ _box = _plain_box_gap if config.DISABLE_JIT else _make_box_gap
 lanes_within, lanes_within_manhattan = _lanes(is_manhattan=False), _lanes(is_manhattan=True)
 # how far a frame is from a box, squared, or by Σ|·|
 box_gap, box_gap_manhattan = _box(is_manhattan=False), _box(is_manhattan=True)
+# Σ(x − y)² or Σ|x − y| of two rows of float64, added one by one in the order of dimensions
+_sum = _plain_sum_apart if config.DISABLE_JIT else _make_sum_apart
+sum_squares_apart, sum_magnitudes_apart = _sum(is_manhattan=False), _sum(is_manhattan=True)
 lowest_bit = _plain_lowest_bit if config.DISABLE_JIT else _lowest_bit

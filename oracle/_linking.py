@@ -44,6 +44,7 @@ def append_states(
     n_edges = progress.n_edges
     n_blocks = progress.n_blocks
     for i in range(progress.n_states, end):
+        _open_state(graph, i)
         k = graph.suffix_link[i - 1]
         is_sought = False
         n_missed = 0
@@ -78,6 +79,14 @@ def append_states(
 
 
 @kernel
+def _open_state(graph: Graph, i: int) -> None:
+    graph.first_edge[i] = NONE
+    graph.out_degree[i] = 0
+    graph.first_reverse[i] = NONE
+    graph.first_block[i] = NONE
+
+
+@kernel
 def _link_edge(graph: Graph, state: int, target: int, e: int) -> None:
     graph.edge_target[e] = target
     graph.next_edge[e] = NONE
@@ -100,14 +109,23 @@ def _link_new_cluster(graph: Graph, i: int) -> None:
 
 @kernel
 def _link_suffix(graph: Graph, i: int, before: int, hit: int) -> None:
-    graph.lrs[i] = _common_suffix_length(graph, before, hit - 1) + 1
+    """Link i back to its nearest target, or to where that repeats one state more.
+
+    Refining wants the first reverse suffix link of `hit` with the same lrs and the same cluster one
+    step before the repeated suffix. A hash table keeps the first state of each such triple, so a
+    step costs the same in a cluster of ten states and of a million.
+    """
+    lrs = _common_suffix_length(graph, before, hit - 1) + 1
+    slot = _refinement_slot(graph, hit, lrs, graph.cluster[i - lrs])
+    if graph.refinement[slot] != NONE:
+        hit = graph.refinement[slot]
+        lrs += 1
+        slot = _refinement_slot(graph, hit, lrs, graph.cluster[i - lrs])
+    if graph.refinement[slot] == NONE:
+        graph.refinement[slot] = i
+    graph.lrs[i] = lrs
     graph.cluster[i] = graph.cluster[hit]
-    longer = _refine(graph, i, hit)
-    if longer != NONE:
-        hit = longer
-        graph.lrs[i] += 1
     _link_reverse(graph, i, hit)
-    _index_refinement(graph, i)
 
 
 @kernel
@@ -129,18 +147,6 @@ def _common_suffix_length(graph: Graph, a: int, b: int) -> int:
     while b != 0 and graph.suffix_link[b] != graph.suffix_link[a]:
         b = graph.suffix_link[b]
     return int(min(graph.lrs[a], graph.lrs[b]))
-
-
-@kernel
-def _refine(graph: Graph, i: int, suffix: int) -> int:
-    """Find the first reverse suffix link of `suffix` that repeats one state more; kernel.
-
-    The table keeps, for each (suffix link, lrs, cluster one step before the repeated suffix), the
-    first state that had them: a step costs the same in a cluster of ten states and of a million.
-    """
-    lrs = graph.lrs[i]
-    cluster = graph.cluster[i - lrs]
-    return int(graph.refinement[_refinement_slot(graph, suffix, lrs, cluster)])
 
 
 @kernel
@@ -195,6 +201,7 @@ def restore_links(graph: Graph, in_degree: Int32s) -> int:
             return i
         if graph.lrs[i] < min(suffix, 1) or graph.lrs[i] > suffix:
             return i
+        _open_state(graph, i)
         n_missed = in_degree[i] - 1
         k = i - 1
         for _ in range(n_missed):

@@ -17,11 +17,9 @@ from oracle._jit import kernel
 from oracle._lanes import LANES, lanes_within, lanes_within_manhattan, lowest_bit
 from oracle.metrics import (
     COSINE,
-    EUCLIDEAN,
     MANHATTAN,
     MetricTable,
     row_distance,
-    square_distance,
 )
 
 
@@ -30,38 +28,16 @@ def nearest_in_list(graph: Graph, metric: MetricTable, threshold: float, i: int,
     """Give the nearest target of k strictly below the threshold from frame i, or NONE; kernel."""
     if threshold <= 0.0:
         return NONE
-    if metric.code == EUCLIDEAN:
-        return _nearest_euclidean(graph, threshold, i, k)
     nearest = NONE
     bound = threshold
     target = k + 1
     e = graph.first_edge[k]
     while True:
         here = row_distance(metric, graph.frames, i, graph.frames, target)
-        if here < bound:
-            bound = here
-            nearest = target
-        if e == NONE:
-            return nearest
-        target = graph.edge_target[e]
-        e = graph.next_edge[e]
-
-
-@kernel
-def _nearest_euclidean(graph: Graph, threshold: float, i: int, k: int) -> int:
-    """Compare squares first: a root is drawn only where it may decide."""
-    frames = graph.frames
-    nearest = NONE
-    bound = threshold
-    square_bound = threshold * threshold * (1.0 + 2.0**-50)
-    target = k + 1
-    e = graph.first_edge[k]
-    while True:
-        square = square_distance(frames, i, frames, target)
-        if square <= square_bound and math.sqrt(square) < bound:
-            square_bound = square
-            bound = math.sqrt(square)
-            nearest = target
+        # chosen without a branch: which target is nearer cannot be foretold
+        is_nearer = here < bound
+        bound = here if is_nearer else bound
+        nearest = target if is_nearer else nearest
         if e == NONE:
             return nearest
         target = graph.edge_target[e]

@@ -143,7 +143,7 @@ class AudioOracle(GrowingOracle):
             )
         suffix_link, repeated, in_degree = columns
         n_edges = int(np.maximum(in_degree[1:] - 1, 0).sum(dtype=np.int64))
-        graph = with_edge_room(with_state_room(oracle._published[0], n_states), n_edges)
+        graph = with_edge_room(with_state_room(oracle._published[0], 1, n_states), n_edges)
         graph.frames[1:n_states] = rows
         graph.suffix_link[:n_states] = suffix_link
         graph.lrs[:n_states] = repeated
@@ -153,7 +153,9 @@ class AudioOracle(GrowingOracle):
                 f"state {broken} has links no oracle could have: "
                 "restore the file from a copy or train anew"
             )
-        oracle._blocks = with_block_room(oracle._blocks, oracle.dim, n_blocks_at_most(graph))
+        oracle._blocks = with_block_room(
+            oracle._blocks, oracle.dim, n_blocks_at_most(graph, n_states)
+        )
         oracle._n_blocks = gather_all(graph, oracle._blocks, oracle._metric, n_states)
         oracle._published = (graph, n_states, n_edges)
         return oracle

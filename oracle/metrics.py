@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oracle._jit import kernel
+from oracle._lanes import sum_magnitudes_apart, sum_squares_apart
 
 Float64s = npt.NDArray[np.float64]
 
@@ -134,38 +135,14 @@ def distance(metric: MetricTable, x: Float64s, y: Float64s) -> float:
 def row_distance(metric: MetricTable, x: Float64s, i: int, y: Float64s, j: int) -> float:
     """Distance of row i of x and row j of y; kernel. Rows, for a view a row costs more than it."""
     if metric.code == EUCLIDEAN:
-        return math.sqrt(square_distance(x, i, y, j))
+        return math.sqrt(sum_squares_apart(x, i, y, j))
     if metric.code == MANHATTAN:
-        total = 0.0
-        for d in range(x.shape[1]):
-            total += abs(x[i, d] - y[j, d])
-        return total
+        return float(sum_magnitudes_apart(x, i, y, j))
     if metric.code == COSINE:
         norms = math.sqrt(row_dot(x, i, x, i)) * math.sqrt(row_dot(y, j, y, j))
         cosine = row_dot(x, i, y, j) / norms
         return 1.0 - (math.copysign(1.0, cosine) if abs(cosine) > 1.0 else cosine)
     return _row_event(metric, x, i, y, j)
-
-
-@kernel
-def square_distance(x: Float64s, i: int, y: Float64s, j: int) -> float:
-    """Squared Euclidean distance of row i of x and row j of y; kernel.
-
-    Five terms a turn, in order: a third faster than one, and 15 dimensions come out even.
-    """
-    total = 0.0
-    n_fives = x.shape[1] // 5 * 5
-    for d in range(0, n_fives, 5):
-        a = x[i, d] - y[j, d]
-        b = x[i, d + 1] - y[j, d + 1]
-        c = x[i, d + 2] - y[j, d + 2]
-        e = x[i, d + 3] - y[j, d + 3]
-        f = x[i, d + 4] - y[j, d + 4]
-        total = total + a * a + b * b + c * c + e * e + f * f
-    for d in range(n_fives, x.shape[1]):
-        a = x[i, d] - y[j, d]
-        total += a * a
-    return total
 
 
 @kernel

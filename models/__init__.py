@@ -3,26 +3,28 @@
 Nothing here knows a thread, a device or a loop: `oracle.train` and `realtime` bring those. In the
 order of the sound's way:
 
-=============  ==================================================================================
-audio_file     a recording on disk, as mono blocks
-listener       frames in, events out: onsets when they happen, notes when they are over
-spectrum       … its Fourier transforms and filter banks
-onset          … its onset detection (SuperFlux)
-pitch          … its pitch (McLeod)
-sonority       … its chroma and chords
-windows        the newest stretch of audio, at an encoder's rate
-encoder        the seam: windows in, embeddings out; finds and restores encoders by name
-spectral       an encoder that needs no download: log-mel, chroma, modulation
-mert           an encoder that is a music model: MERT-v1-95M
-checkpoint     a model's files, found and read strictly
-standin        ``python -m models.standin``: MERT with random weights
-codebook       embeddings to tokens
-hearing        all of it over a recording, as the stage would have heard it
-settings       the configuration, table by table, read strictly
-terminal       how the commands speak to the player
-output_path    where a command may write, refused before the work
-errors         what can go wrong with recordings and models
-=============  ==================================================================================
+==============  =================================================================================
+audio_file      a recording on disk, as mono blocks
+listener        frames in, events out: onsets when they happen, notes when they are over
+listener_state  … its settings, its records and everything it remembers
+event           … one event from its attack to its body
+spectrum        … its Fourier transforms and filter banks
+onset           … its onset detection (SuperFlux)
+pitch           … its pitch (McLeod)
+sonority        … its chroma and chords
+windows         the newest stretch of audio, at an encoder's rate
+encoder         the seam: windows in, embeddings out; finds and restores encoders by name
+spectral        an encoder that needs no download: log-mel, chroma, modulation
+mert            an encoder that is a music model: MERT-v1-95M
+checkpoint      a model's files, found and read strictly
+standin         ``python -m models.standin``: MERT with random weights
+codebook        embeddings to tokens
+hearing         all of it over a recording, as the stage would have heard it
+settings        the configuration, table by table, read strictly
+terminal        how the commands speak to the player
+output_path     where a command may write, refused before the work
+errors          what can go wrong with recordings and models
+==============  =================================================================================
 """
 
 __all__ = [
@@ -31,8 +33,10 @@ __all__ = [
     "codebook",
     "encoder",
     "errors",
+    "event",
     "hearing",
     "listener",
+    "listener_state",
     "mert",
     "onset",
     "output_path",

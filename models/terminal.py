@@ -24,5 +24,5 @@ def plain_console(*, stderr: bool = False) -> Console:
 
 
 def say_error(console: Console, error: BaseException) -> None:
-    """Say what is wrong."""
-    console.print(f"Error: {error}", style="red")
+    """Say what is wrong, as a sentence."""
+    console.print(f"Error: {str(error).removesuffix('.')}.", style="red")

@@ -1,1 +1,64 @@
-"""realtime: to be mapped."""
+"""Realtime: the live path. It gives threads, rings, clocks and deadlines to `models` and `oracle`.
+
+In the order of a sound's way:
+
+=============  ==================================================================================
+perform        ``python -m realtime.perform``: puts the parts together, plays and reports
+command_line   … what it can be asked
+config         … its settings, held against each other
+opening        … the input and the outlets that are meant
+source         where sound comes from: the seam of devices and files, and how a block is delivered
+devices        the audio inputs of this machine
+capture        sound from a device, by a callback without the interpreter
+file_source    a recording that arrives like a microphone's sound
+ring           records from one thread to another without a lock; observers
+doorbell       one byte that wakes a thread
+monotonic      the host's clock, for kernels too
+clock          from frame positions to monotonic time
+listening      the listener's thread
+inference      the encoder worker's thread
+engine         one performance: tasks on the event loop, in order from start to last note-off
+responder      what becomes of each event: deadline, token, answer, lesson
+budget         what an event may still wait for
+improviser     what to play to what was heard
+midi           starts notes and ends each of them
+midi_ports     … into MIDI ports
+jack_watch     … whose JACK server may die
+midi_file      … into a Standard MIDI File
+rehearsal      a performance in virtual time
+histogram      percentiles that cost nothing to write
+report         what was measured, as a table and as JSON
+telemetry      structured log lines
+errors         what can go wrong on stage
+=============  ==================================================================================
+"""
+
+__all__ = [
+    "budget",
+    "capture",
+    "clock",
+    "command_line",
+    "config",
+    "devices",
+    "doorbell",
+    "engine",
+    "errors",
+    "file_source",
+    "histogram",
+    "improviser",
+    "inference",
+    "jack_watch",
+    "listening",
+    "midi",
+    "midi_file",
+    "midi_ports",
+    "monotonic",
+    "opening",
+    "perform",
+    "rehearsal",
+    "report",
+    "responder",
+    "ring",
+    "source",
+    "telemetry",
+]

@@ -52,7 +52,7 @@ def export(source: Path, output: Path) -> Memory:
     write = WRITERS.get(output.suffix.lower())
     if write is None:
         raise MemoryFileError(
-            f"{output} says by its ending no form that a memory has: end it in {_either(WRITERS)}."
+            f"{output} says by its ending no form that a memory has: end it in {either(WRITERS)}."
         )
     memory = open_memory(source)
     write(memory, output)
@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _either(names: Iterable[str]) -> str:
+def either(names: Iterable[str]) -> str:
+    """Say names, two or more, as in a sentence."""
     *others, last = names
     return f"{', '.join(others)} or {last}"
 
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="FILE",
-        help=f"where to; its ending says the form: {_either(WRITERS)}",
+        help=f"where to; its ending says the form: {either(WRITERS)}",
     )
     return parser
 

@@ -93,8 +93,9 @@ def _limits(blocks: Blocks, metric: MetricTable, bound: float, dim: int) -> tupl
     if metric.code != MANHATTAN:
         bound *= bound
         least = (blocks.square[0] - bound) / 2.0
-    least = max(math.floor(least) - 1.0, -(2.0**31))
-    return bound * (1.00001 + 1e-6 * dim), int(least)
+    # clamped before it is an integer: beyond one, conversion has no answer
+    least = math.floor(max(least, 2.0 - 2.0**31)) - 1
+    return bound * (1.00001 + 1e-6 * dim), least
 
 
 @kernel

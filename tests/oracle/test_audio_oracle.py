@@ -146,9 +146,20 @@ def test_a_distance_of_exactly_the_threshold_is_no_hit(metric: MetricName) -> No
 def test_an_infinite_threshold_merges_whatever_has_a_distance() -> None:
     """All frames are one cluster, and each links to the nearest of what may follow."""
     frames = uniform_frames(300)
-    oracle = built(frames, math.inf)
-    assert not oracle.clusters[1:].any()
-    assert_is_vmos(oracle, build_oracle(frames, threshold=math.inf, dfunc="euclidean", dim=15))
+    for threshold in (1e9, 1e300, math.inf):
+        oracle = built(frames, threshold)
+        assert not oracle.clusters[1:].any()
+        theirs = build_oracle(frames, threshold=threshold, dfunc="euclidean", dim=15)
+        assert_is_vmos(oracle, theirs)
+
+
+def test_frames_beyond_the_range_of_integers_make_no_wrong_link() -> None:
+    """Fifty frames 10¹⁶⁰ times as far as the rest are clamped, and still told apart."""
+    frames = uniform_frames(200, 2)
+    frames[150:] *= 1e160
+    oracle = built(frames, 0.02)
+    with np.errstate(over="ignore"):
+        assert_is_vmos(oracle, build_oracle(frames, threshold=0.02, dfunc="euclidean", dim=2))
 
 
 def test_of_equally_near_targets_the_first_is_taken() -> None:
@@ -563,6 +574,9 @@ for metric in ("euclidean", "cosine", "manhattan"):
             oracle.frames, oracle.suffix_links, oracle.lrs, oracle.in_degrees, threshold, metric
         )
         print(links_hash(restored))
+oracle = AudioOracle(3, np.inf)
+oracle.extend(frames)
+print(links_hash(oracle))
 oracle = AudioOracle(3, 0.3, event_metric(dim=3))
 oracle.extend(np.floor(frames * 9))
 print(links_hash(oracle), oracle.compression().tolist())

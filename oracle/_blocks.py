@@ -103,7 +103,7 @@ def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
         origin = 0.0
         norm = math.sqrt(row_dot(frames, i, frames, i))
         scale = scale / norm if norm > 0.0 else 0.0
-        if not 1e-150 < norm < 1e150 and not _is_zero(frames, i):
+        if not 1e-150 < norm < 1e150 and not is_zero(frames, i):
             # nothing is known of a direction whose squares are lost: prune nothing from here on
             blocks.unit[0] = 0.0
     limit = _range(metric, dim)
@@ -122,7 +122,8 @@ def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
 
 
 @kernel
-def _is_zero(frames: Float64s, i: int) -> bool:
+def is_zero(frames: Float64s, i: int) -> bool:
+    """Say whether frame i is zero throughout, which no frame is near by cosine; kernel."""
     n_zero = 0
     for d in range(frames.shape[1]):
         n_zero += frames[i, d] == 0.0

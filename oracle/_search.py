@@ -11,7 +11,7 @@ inequality: nothing bounds it, so its targets are measured one by one.
 
 import math
 
-from oracle._blocks import Blocks, gap_of_box
+from oracle._blocks import Blocks, gap_of_box, is_zero
 from oracle._graph import NONE, Graph
 from oracle._jit import kernel
 from oracle._lanes import LANES, lanes_within, lanes_within_manhattan, lowest_bit
@@ -55,7 +55,7 @@ def nearest_in_blocks(
     least_gap = math.inf
     b = graph.first_block[k]
     graph.nearest_block[k] = b
-    if threshold <= 0.0:
+    if threshold <= 0.0 or (metric.code == COSINE and is_zero(graph.frames, i)):
         return NONE
     while b != NONE:
         gap = gap_of_box(blocks, metric, b)

@@ -128,6 +128,7 @@ class Engine:
         scheduler = LoopScheduler(asyncio.get_running_loop(), monotonic_ns())
         with contextlib.ExitStack() as way_out:
             player = way_out.enter_context(self._make_player(scheduler))
+            way_out.callback(self._count, player)
             way_out.callback(self._join_workers)
             way_out.callback(self._source.stop)
             responder = Responder(
@@ -162,7 +163,6 @@ class Engine:
                         await self._until_over(stop, responder, player)
                 for task in tasks:
                     task.cancel()
-        self._count(player)
 
     def _join_workers(self) -> None:
         """End both threads; one that does not end in time is left behind, and said."""

@@ -102,7 +102,11 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 
 def print_report(console: Console, report: dict[str, Any], budget: BudgetConfig) -> None:
     """Show the latency table of a performance and, under it, what was counted."""
-    table = Table(title="Latency", title_justify="left")
+    is_virtual = report.get("pace") == "free"
+    title = (
+        "Latency in virtual time, in which only listening takes any" if is_virtual else "Latency"
+    )
+    table = Table(title=title, title_justify="left")
     for heading in ("", "p50 ms", "p95 ms", "p99 ms", "max ms", "budget ms", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for stage, budget_ms in budget.stages_ms.items():

@@ -128,8 +128,10 @@ class AttributeTable:
 
 
 def doubled(values: NDArray[T], at_least: int = 0) -> NDArray[T]:
-    """Copy an array into one at least twice as long."""
-    size = max(at_least, 2 * len(values))
+    """Copy an array into one twice as long, or as often doubled as it takes."""
+    size = 2 * len(values)
+    while size < at_least:
+        size *= 2
     grown = np.zeros((size, *values.shape[1:]), values.dtype)
     grown[: len(values)] = values
     return grown

@@ -198,6 +198,22 @@ class Navigator:
             raise ValueError(f"state must be 0…{n_states - 1}, got {state}")
         self.state = state
 
+    def forget(
+        self, oracle: AudioOracle | FactorOracle, attributes: AttributeTable, n_forgotten: int
+    ) -> None:
+        """Go on in a memory without the first states: place, taboos and chance stay as they were.
+
+        Parameters
+        ----------
+        oracle, attributes
+            Whose state i is state n_forgotten + i of those so far, of the same metric.
+        """
+        self._oracle, self._table = oracle, attributes
+        self.state = max(0, self.state - n_forgotten)
+        visits = self._last_visit[n_forgotten:]
+        self._last_visit = np.zeros(len(self._last_visit), np.int64)
+        self._last_visit[1 : len(visits)] = visits[1:]
+
     def generate(self, n_steps: int) -> list[Trace]:
         """Navigate freely, n steps."""
         return [self.step() for _ in range(n_steps)]

@@ -15,6 +15,7 @@ from oracle.event import Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.transcriber import Transcriber
+from realtime.forgetting import Aside, Forgetting, at_once
 
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
@@ -38,6 +39,8 @@ class ImproviserConfig:
         For how many answers a state is not played again if another will do.
     reflex_token_weight
         How much the newest token counts, 0 to 1, when it has not heard the event itself.
+    max_events
+        How many events the memory holds while it learns, 16 or more; then it forgets the oldest.
 
     Raises
     ------
@@ -50,12 +53,15 @@ class ImproviserConfig:
     min_context: int = 1
     taboo_steps: int = 4
     reflex_token_weight: float = 0.3
+    max_events: int = 100_000
 
     def __post_init__(self) -> None:
         """Refuse what no answer could follow."""
         self.navigation()
         if not 0 <= self.reflex_token_weight <= 1:
             raise ValueError(f"reflex_token_weight must be 0…1, got {self.reflex_token_weight}")
+        if self.max_events < 16:
+            raise ValueError(f"max_events must be ≥ 16, got {self.max_events}")
 
     def navigation(self) -> NavigatorConfig:
         """Say how to move through the memory: as asked, and only over states that sound."""
@@ -98,10 +104,18 @@ class Improviser:
         Of the stream.
     seed
         Same memory, seed and events: same answers.
+    aside
+        Builds a shorter memory when this one has grown too long.
     """
 
     def __init__(
-        self, memory: Memory, rate_hz: float, config: ImproviserConfig, *, seed: int
+        self,
+        memory: Memory,
+        rate_hz: float,
+        config: ImproviserConfig,
+        *,
+        seed: int,
+        aside: Aside = at_once,
     ) -> None:
         self._memory = memory
         self._config = config
@@ -109,6 +123,7 @@ class Improviser:
             memory.oracle, memory.attributes, config.navigation(), seed=seed
         )
         self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
+        self._forgetting = Forgetting(config.max_events, aside)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
@@ -143,10 +158,14 @@ class Improviser:
         )
 
     def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:
-        """Learn an event that is over, and say whether the memory grew."""
+        """Learn an event that is over, and say whether it was learned."""
         if not self._config.is_learning:
             return False
         self._memory.learn(self._transcriber.transcribe(attack, body, token))
+        shortened = self._forgetting.after_learning(self._memory)
+        if shortened is not None:
+            self._memory, n_forgotten = shortened
+            self._navigator.forget(self._memory.oracle, self._memory.attributes, n_forgotten)
         return True
 
     def _request(self, attack: np.void, token: int | None, is_considered: bool) -> dict[str, Any]:

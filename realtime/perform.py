@@ -34,6 +34,7 @@ from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.errors import LiveError
 from realtime.file_source import FileSource
+from realtime.forgetting import Aside, at_once
 from realtime.improviser import Improviser
 from realtime.midi import NotePlayer, NoteSink, Scheduler
 from realtime.monotonic import NS_PER_S
@@ -83,9 +84,9 @@ class Parts:
         """Build a listener that decides where the memory's events were decided."""
         return Listener(rate_hz, self.config.listener)
 
-    def make_improviser(self, rate_hz: int) -> Improviser:
+    def make_improviser(self, rate_hz: int, aside: Aside = at_once) -> Improviser:
         """Build the improviser."""
-        return Improviser(self.memory, rate_hz, self.config.improviser, seed=self.seed)
+        return Improviser(self.memory, rate_hz, self.config.improviser, seed=self.seed, aside=aside)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -185,7 +186,10 @@ async def _play(
 ) -> Performance:
     """Play to a source in real time, until it ends or somebody stops us."""
     config = parts.config
-    improviser = parts.make_improviser(source.rate_hz)
+    loop = asyncio.get_running_loop()
+    improviser = parts.make_improviser(
+        source.rate_hz, lambda build: loop.run_in_executor(None, build)
+    )
     engine = Engine(
         source=source,
         frames_ready=frames_ready,

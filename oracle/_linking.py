@@ -184,44 +184,71 @@ def index_refinements(graph: Graph, n_states: int) -> None:
 
 
 @kernel
-def restore_links(graph: Graph, in_degree: Int32s) -> int:
-    """Rebuild every list from suffix links, lrs and in-degrees; kernel.
+def find_broken(suffix_link: Int32s, lrs: Int32s, in_degree: Int32s) -> int:
+    """Check suffix links, lrs and in-degrees against each other; kernel.
 
     Returns
     -------
     int
         The first state whose numbers no oracle could have, NONE if all are sound.
     """
-    if graph.suffix_link[0] != NONE or graph.lrs[0] != 0 or in_degree[0] != 0:
+    if suffix_link[0] != NONE or lrs[0] != 0 or in_degree[0] != 0:
         return 0
-    n_edges = 0
     for i in range(1, in_degree.size):
-        suffix = graph.suffix_link[i]
+        suffix = suffix_link[i]
         if suffix < 0 or suffix >= i or in_degree[i] < 1:
             return i
-        if graph.lrs[i] < min(suffix, 1) or graph.lrs[i] > suffix:
+        if lrs[i] < min(suffix, 1) or lrs[i] > suffix:
             return i
-        _open_state(graph, i)
-        n_missed = in_degree[i] - 1
         k = i - 1
-        for _ in range(n_missed):
-            k = graph.suffix_link[k]
+        for _ in range(in_degree[i] - 1):
+            k = suffix_link[k]
             if k == NONE:
                 return i
-        if (suffix == 0) != (graph.suffix_link[k] == NONE):
+        k = suffix_link[k]
+        if (suffix == 0) != (k == NONE):
             return i
+        # the path ended at k for a target of k: the suffix link, or what that one refines
+        if (
+            suffix != 0
+            and not _is_target(suffix_link, in_degree, k, suffix)
+            and not _is_target(suffix_link, in_degree, k, suffix_link[suffix])
+        ):
+            return i
+    return NONE
+
+
+@kernel
+def _is_target(suffix_link: Int32s, in_degree: Int32s, state: int, target: int) -> bool:
+    """Whether a transition leads from one state to another; kernel."""
+    if target == state + 1:
+        return True
+    k = target - 1
+    for _ in range(in_degree[target] - 1):
+        k = suffix_link[k]
+        if k <= state:
+            return bool(k == state)
+    return False
+
+
+@kernel
+def restore_links(graph: Graph, in_degree: Int32s) -> None:
+    """Rebuild every list from suffix links, lrs and in-degrees that are sound; kernel."""
+    n_edges = 0
+    for i in range(1, in_degree.size):
+        _open_state(graph, i)
         k = i - 1
-        for _ in range(n_missed):
+        for _ in range(in_degree[i] - 1):
             k = graph.suffix_link[k]
             _link_edge(graph, k, i, n_edges)
             n_edges += 1
+        suffix = graph.suffix_link[i]
         if suffix == 0:
             _link_new_cluster(graph, i)
         else:
             graph.cluster[i] = graph.cluster[suffix]
             _link_reverse(graph, i, suffix)
             _index_refinement(graph, i)
-    return NONE
 
 
 @kernel

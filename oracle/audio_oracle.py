@@ -142,17 +142,18 @@ class AudioOracle(GrowingOracle):
                 "restore the file from a copy or train anew"
             )
         suffix_link, repeated, in_degree = columns
-        n_edges = int(np.maximum(in_degree[1:] - 1, 0).sum(dtype=np.int64))
-        graph = with_edge_room(with_state_room(oracle._published[0], 1, n_states), n_edges)
-        graph.frames[1:n_states] = rows
-        graph.suffix_link[:n_states] = suffix_link
-        graph.lrs[:n_states] = repeated
-        broken = _linking.restore_links(graph, in_degree)
+        broken = _linking.find_broken(suffix_link, repeated, in_degree)
         if broken != NONE:
             raise BrokenLinksError(
                 f"state {broken} has links no oracle could have: "
                 "restore the file from a copy or train anew"
             )
+        n_edges = int(np.maximum(in_degree[1:] - 1, 0).sum(dtype=np.int64))
+        graph = with_edge_room(with_state_room(oracle._published[0], 1, n_states), n_edges)
+        graph.frames[1:n_states] = rows
+        graph.suffix_link[:n_states] = suffix_link
+        graph.lrs[:n_states] = repeated
+        _linking.restore_links(graph, in_degree)
         oracle._blocks = with_block_room(
             oracle._blocks, oracle.dim, n_blocks_at_most(graph, n_states)
         )

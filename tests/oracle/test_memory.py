@@ -239,6 +239,15 @@ def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None])
     write_memory_file(path, tensors, metadata)
 
 
+def deepened(tensors: dict[str, Any]) -> None:
+    """Let every state repeat the one before, and be entered from all that repeat each other."""
+    n = len(tensors["suffix_links"])
+    tensors["suffix_links"] = np.arange(-1, n - 1, dtype=np.int32)
+    tensors["lrs"] = np.maximum(np.arange(n, dtype=np.int32) - 1, 0)
+    tensors["in_degrees"] = np.maximum(np.arange(n, dtype=np.int32) - 1, 1)
+    tensors["in_degrees"][0] = 0
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -247,6 +256,8 @@ def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None])
         (lambda t, m: t["suffix_links"].__setitem__(5, -7), "links no oracle could have"),
         (lambda t, m: t["lrs"].__setitem__(4, 99), "links no oracle could have"),
         (lambda t, m: t["in_degrees"].__setitem__(3, 9), "links no oracle could have"),
+        (lambda t, m: t["in_degrees"].__setitem__(3, 2**31 - 1), "links no oracle could have"),
+        (lambda t, m: deepened(t), "links no oracle could have"),
         (lambda t, m: t.update(lrs=t["lrs"][:-1]), "damaged"),
         (lambda t, m: t.update(lrs=t["lrs"].astype(np.int64)), "no proper lrs"),
         (lambda t, m: t.pop("frames"), "frames"),

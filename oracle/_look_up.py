@@ -2,7 +2,7 @@
 
 Runs on the thread that navigates, without the GIL; never allocates. The criterion whose buckets
 hold the fewest states, or else the regions, say where to look. Up to a limit all of them are
-examined; of more, so many spread evenly.
+examined; of more, so many spread evenly. It ends as soon as enough are found.
 """
 
 from typing import Any
@@ -18,7 +18,10 @@ from oracle.attributes import Measure
 from oracle.request import ABOVE, ABS_ABOVE, ABS_BELOW, BELOW, EQUAL
 
 N_BUCKETS = 128  # that one look-up spans
+PORTION = 32  # states that are examined before it is asked whether enough are found
 GOLDEN = 0.6180339887498949  # its multiples modulo 1 are even, and in step with no loop
+
+Visits = tuple[int, int, int, int]  # from which to which, of how many states, at most how many
 
 _PITCH = int(Measure.PITCH)
 _PITCH_CLASS = int(Measure.PITCH_CLASS)
@@ -32,12 +35,15 @@ def find_states(
     regions: NDArray[np.int64],
     n_states: int,
     draw: float,
+    n_enough: int,
     states: NDArray[np.int64],
 ) -> int:
     """Write states that meet all terms; kernel.
 
     Parameters
     ----------
+    n_enough
+        With so many found, or a few more, the search ends.
     states
         Written to; its size is how many states are examined at most.
 
@@ -47,14 +53,23 @@ def find_states(
         How many were found.
     """
     first, last, total = _fewest(table, terms, transposition, regions, n_states)
-    if last < first:
-        n = _list_regions(regions, n_states, total, draw, states)
-    else:
-        n = _list_buckets(table, first, last, total, draw, n_states, regions, states)
     values = table.values
-    # term by term, so that the loads of many states are under way at once: half the time
-    for j in range(terms.size):
-        n = _sift(values, terms[j], transposition, states[:n])
+    n_visits = min(total, states.size)
+    n, visit = 0, 0
+    while visit < n_visits and n < n_enough:
+        until = min(visit + PORTION, n_visits)
+        visits = (visit, until, total, states.size)
+        if last < first:
+            n_listed = _list_regions(regions, n_states, visits, draw, states[n:])
+        else:
+            n_listed = _list_buckets(
+                table, first, last, visits, draw, n_states, regions, states[n:]
+            )
+        # term by term, so that the loads of many states are under way at once: half the time
+        for j in range(terms.size):
+            n_listed = _sift(values, terms[j], transposition, states[n : n + n_listed])
+        n += n_listed
+        visit = until
     return int(n)
 
 
@@ -85,17 +100,18 @@ def _list_buckets(
     table: AttributeArrays,
     first: int,
     last: int,
-    total: int,
+    visits: Visits,
     draw: float,
     n_states: int,
     regions: NDArray[np.int64],
     states: NDArray[np.int64],
 ) -> int:
     """Write states out of the buckets first … last; return how many."""
+    begin, until, total, n_examined = visits
     n_members, block, pool = table.n_members, table.block, table.pool
     n = 0
-    for visit in range(min(total, states.size)):
-        rank = _rank(visit, total, states.size, draw)
+    for visit in range(begin, until):
+        rank = _rank(visit, total, n_examined, draw)
         bucket = first
         while bucket < last and rank >= n_members[bucket]:
             rank -= n_members[bucket]
@@ -109,16 +125,21 @@ def _list_buckets(
 
 @njit(nogil=True, cache=True)
 def _list_regions(
-    regions: NDArray[np.int64], n_states: int, total: int, draw: float, states: NDArray[np.int64]
+    regions: NDArray[np.int64],
+    n_states: int,
+    visits: Visits,
+    draw: float,
+    states: NDArray[np.int64],
 ) -> int:
     """Write states out of the regions; return how many."""
-    n = min(total, states.size)
-    for visit in range(n):
-        rank = _rank(visit, total, states.size, draw)
+    begin, until, total, n_examined = visits
+    n = until - begin
+    for visit in range(begin, until):
+        rank = _rank(visit, total, n_examined, draw)
         for r in range(len(regions)):
             size = max(0, min(regions[r, 1], n_states - 1) - regions[r, 0] + 1)
             if rank < size:
-                states[visit] = regions[r, 0] + rank
+                states[visit - begin] = regions[r, 0] + rank
                 break
             rank -= size
     return n

@@ -227,6 +227,8 @@ def _look_up(
     cluster, last_visit = scene.oracle.cluster, scene.last_visit
     recent = max(1, scene.step - scene.rules.taboo_steps)
     n_tried = scene.rules.transpositions.size if any_moves(kept) else 0
+    # so many cannot all be taboo; what leads along labels is chosen from all there are
+    n_enough = N_FOUND + scene.rules.taboo_steps if label_end.size == 0 else N_EXAMINED
     found, n = NOTHING, n_near
     for t in range(-1, n_tried):
         transposition = scene.transposition
@@ -234,7 +236,7 @@ def _look_up(
             transposition = int(scene.rules.transpositions[t])
             examined = examined[: max(examined.size // 2, N_FOUND)]
         n_found = find_states(
-            scene.table, kept, transposition, regions, n_states, scene.draws[1], examined
+            scene.table, kept, transposition, regions, n_states, scene.draws[1], n_enough, examined
         )
         furthest = 0
         for i in range(n_found):

@@ -41,8 +41,10 @@ from oracle.attributes import Attribute
 
 TYPES = ("==", ">", "<", "abs >", "abs <", "gradient", "gr_abs")
 EQUAL, ABOVE, BELOW, ABS_ABOVE, ABS_BELOW, GRADIENT, ABS_GRADIENT = range(len(TYPES))
+_TYPE_INDEX = {name: index for index, name in enumerate(TYPES)}
 ALIASES = {"density": "onset_density"}
 RATIO_TERM_MAX = 64
+_REAL = (int, float, np.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +81,28 @@ class Criterion:
 
     def __post_init__(self) -> None:
         """Refuse what the attribute need not be known for."""
-        where = f"request for {self.attribute}"
         if self.type not in TYPES:
-            raise ValueError(_unknown(f"{where}: type", self.type, TYPES))
+            raise ValueError(_unknown(f"{self._where}: type", self.type, TYPES))
         if not _is_number(self.weight) or not 0 <= self.weight <= 1:
-            raise ValueError(f"{where}: weight must be 0…1, got {self.weight!r}")
+            raise ValueError(f"{self._where}: weight must be 0…1, got {self.weight!r}")
         if self.is_gradient:
             if self.value is not None:
-                raise ValueError(f"{where}: a gradient takes a shape and no value")
+                raise ValueError(f"{self._where}: a gradient takes a shape and no value")
             if self.shape is not None and (not _is_number(self.shape) or self.shape == 0):
                 raise ValueError(
-                    f"{where}: shape must be a number other than 0, got {self.shape!r}"
+                    f"{self._where}: shape must be a number other than 0, got {self.shape!r}"
                 )
         elif self.shape is not None:
-            raise ValueError(f"{where}: only gradients have a shape")
+            raise ValueError(f"{self._where}: only gradients have a shape")
         if self.is_held and not self.is_hard:
-            raise ValueError(f"{where}: only a hard criterion (weight 1, no gradient) can be held")
+            raise ValueError(
+                f"{self._where}: only a hard criterion (weight 1, no gradient) can be held"
+            )
+
+    @property
+    def _where(self) -> str:
+        """Name the criterion in an error; a step has no time to write what it does not say."""
+        return f"request for {self.attribute}"
 
     @property
     def is_gradient(self) -> bool:
@@ -106,6 +114,8 @@ class Criterion:
         """Whether only states that meet it will do."""
         return self.weight == 1 and not self.is_gradient
 
+
+_KEYS = {field.name for field in fields(Criterion)} - {"attribute"}
 
 Request = Mapping[str, Any] | Iterable[Criterion] | None
 Known = Mapping[str, tuple[int, Attribute]]  # by name: its column in the attribute table, and it
@@ -150,7 +160,7 @@ def criteria_of(request: Request, known: Known) -> tuple[Criterion, ...]:
     for criterion in criteria:
         if not isinstance(criterion, Criterion):
             raise ValueError(f"a request is a mapping or criteria, got {criterion!r} in it")
-        if ALIASES.get(criterion.attribute, criterion.attribute) not in known:
+        if criterion.attribute not in known and ALIASES.get(criterion.attribute) not in known:
             raise ValueError(
                 _unknown("request: attribute", criterion.attribute, {*known, *ALIASES})
             )
@@ -170,55 +180,58 @@ def terms_of(criteria: Sequence[Criterion], known: Known) -> NDArray[np.void]:
     ValueError
         A value is out of its attribute's range.
     """
-    terms = np.empty(len(criteria), TERM_DTYPE)
-    for row, criterion in enumerate(criteria):
+    rows = []
+    for criterion in criteria:
         column, attribute = known[ALIASES.get(criterion.attribute, criterion.attribute)]
-        terms[row] = (
+        row = (
             column,
             known["pitch"][0] if "pitch" in known else column,
             attribute.measure,
-            TYPES.index(criterion.type),
+            _TYPE_INDEX[criterion.type],
             _target(criterion, attribute),
             attribute.tolerance,
             criterion.weight,
             1.0 if criterion.shape is None else criterion.shape,
         )
-    return terms
+        rows.append(row)
+    return np.array(rows, TERM_DTYPE)
 
 
 def _criterion(name: str, wanted: object) -> Criterion:
     """Read one entry of a request mapping."""
     if not isinstance(wanted, Mapping):
         return Criterion(attribute=name, value=wanted)  # type: ignore[arg-type]
-    keys = {field.name for field in fields(Criterion)} - {"attribute"}
     for key in wanted:
-        if key not in keys:
-            raise ValueError(_unknown(f"request for {name}: key", key, keys))
+        if key not in _KEYS:
+            raise ValueError(_unknown(f"request for {name}: key", key, _KEYS))
     return Criterion(attribute=name, **wanted)
 
 
 def _target(criterion: Criterion, attribute: Attribute) -> float:
     """Return the number that states are compared with."""
-    where = f"request for {criterion.attribute}"
-    if attribute.measure.is_category and criterion.type != "==":
-        raise ValueError(f"{where}: type must be '==' for a category, got {criterion.type!r}")
+    if criterion.type != "==" and attribute.measure.is_category:
+        raise ValueError(
+            f"{criterion._where}: type must be '==' for a category, got {criterion.type!r}"
+        )
     if criterion.is_gradient:
         return 0.0
     value: Any = criterion.value
     if attribute.name == "rhythm_ratio":
-        return _log2_ratio(value, where)
+        return _log2_ratio(criterion)
+    unit = attribute.unit
     if not _is_number(value):
-        raise ValueError(f"{where}: value must be a number ({attribute.unit}), got {value!r}")
+        raise ValueError(f"{criterion._where}: value must be a number ({unit}), got {value!r}")
     if not attribute.low <= value <= attribute.high:
         limits = f"{attribute.low:g}…{attribute.high:g}"
-        raise ValueError(f"{where}: value must be {limits} ({attribute.unit}), got {value!r}")
+        raise ValueError(f"{criterion._where}: value must be {limits} ({unit}), got {value!r}")
     if attribute.is_whole and value != round(value):
-        raise ValueError(f"{where}: value must be whole ({attribute.unit}), got {value!r}")
+        raise ValueError(f"{criterion._where}: value must be whole ({unit}), got {value!r}")
     return float(value)
 
 
-def _log2_ratio(value: Any, where: str) -> float:
+def _log2_ratio(criterion: Criterion) -> float:
     """Return log2(p / q) of a ratio written [p, q] or as one number."""
+    value: Any = criterion.value
     if _is_number(value) and 1 / RATIO_TERM_MAX <= value <= RATIO_TERM_MAX:
         return math.log2(value)
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
@@ -226,14 +239,14 @@ def _log2_ratio(value: Any, where: str) -> float:
         if all(_is_number(n) and n == round(n) and 1 <= n <= RATIO_TERM_MAX for n in (p, q)):
             return math.log2(p / q)
     raise ValueError(
-        f"{where}: value must be [p, q] of whole numbers 1…{RATIO_TERM_MAX}, or p / q, "
+        f"{criterion._where}: value must be [p, q] of whole numbers 1…{RATIO_TERM_MAX}, or p / q, "
         f"got {value!r}"
     )
 
 
 def _is_number(value: object) -> bool:
     """Whether a value is a finite real number; true and false are none."""
-    is_real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    is_real = isinstance(value, _REAL) and not isinstance(value, bool)
     return is_real and math.isfinite(value)  # type: ignore[arg-type]
 
 

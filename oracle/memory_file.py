@@ -100,6 +100,8 @@ def read_memory_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any
     MemoryFileError
         There is no such file, it is none of this format and version, or it was damaged.
     """
+    if path.is_dir():
+        raise MemoryFileError(f"{path} is a folder: give the name of a memory.")
     try:
         # by memory map: a million events, 126 MB, in 0.15 s instead of 0.22 and in half the room
         with safe_open(path, framework="numpy") as file:

@@ -58,6 +58,8 @@ class Engine:
         At the source's rate.
     encoder, codebook
         Owned by the worker from `run` on.
+    performance
+        Where it is counted and timed.
     make_player
         Builds the player on the scheduler of this performance; `run` closes it.
     hop_s
@@ -75,9 +77,10 @@ class Engine:
         improviser: Improviser,
         make_player: Callable[[Scheduler], NotePlayer],
         budget: BudgetConfig,
+        performance: Performance,
         hop_s: float,
     ) -> None:
-        self.performance = Performance()
+        self._performance = performance
         self._source = source
         self._improviser = improviser
         self._make_player = make_player
@@ -137,7 +140,7 @@ class Engine:
                 scheduler=scheduler,
                 clock=self._clock,
                 budget=self._budget,
-                performance=self.performance,
+                performance=self._performance,
                 ask=self._ask,
                 predict_finish_ns=self._predict_finish_ns,
             )
@@ -184,6 +187,7 @@ class Engine:
         while not await _is_set(stop, within_s=_FOLLOW_S):
             if not self._is_heard_out() or responder.is_waiting:
                 continue
+            self._source.check()
             last_ns = last_ns or monotonic_ns() + round(_LAST_NOTES_S * NS_PER_S)
             if not player.sounding_pitches or monotonic_ns() > last_ns:
                 return
@@ -236,7 +240,7 @@ class Engine:
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
             self._count(player)
-            performance = self.performance
+            performance = self._performance
             _log.info(
                 "engine.heartbeat",
                 n_events=performance.n_events,
@@ -258,12 +262,12 @@ class Engine:
     def _count(self, player: NotePlayer) -> None:
         """Read the counters that others write."""
         counters = self._source.counters
-        self.performance.xruns = int(counters[OVERFLOWS])
-        self.performance.dropped_blocks = int(counters[DROPPED_BLOCKS])
-        self.performance.silenced_samples = int(counters[SILENCED])
-        self.performance.skipped_windows = self._worker.n_skipped
-        self.performance.refused_records = sum(end.n_refused for end in self._producers)
-        self.performance.n_notes = player.n_notes
+        self._performance.xruns = int(counters[OVERFLOWS])
+        self._performance.dropped_blocks = int(counters[DROPPED_BLOCKS])
+        self._performance.silenced_samples = int(counters[SILENCED])
+        self._performance.skipped_windows = self._worker.n_skipped
+        self._performance.refused_records = sum(end.n_refused for end in self._producers)
+        self._performance.n_notes = player.n_notes
 
     def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
         """Put a request to the worker."""

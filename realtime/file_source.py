@@ -26,7 +26,15 @@ from realtime.ring import (
     pop,
     readable,
 )
-from realtime.source import CaptureConfig, Feed, deliver, end, make_feed, power_of_two
+from realtime.source import (
+    CaptureConfig,
+    Feed,
+    deliver,
+    end,
+    has_ended,
+    make_feed,
+    power_of_two,
+)
 
 _AHEAD_S: Final = 4.0
 _DECODE_FRAMES: Final = 4096
@@ -91,14 +99,14 @@ class FileSource:
         end(self._feed)
 
     def check(self) -> None:
-        """Raise what the decoder met, if anything.
+        """Raise what the decoder met, once everything before it has been played.
 
         Raises
         ------
         AudioFileError
-            The file is damaged further on; what came before has been played.
+            The file is damaged.
         """
-        if self._error is not None:
+        if self._error is not None and has_ended(self.counters):
             raise self._error
 
     def _warm_up(self) -> None:

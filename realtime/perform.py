@@ -12,11 +12,10 @@ import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvloop
-from rich.console import Console
 
 from models.audio_file import AudioFile
 from models.codebook import Codebook
@@ -47,7 +46,7 @@ from realtime.opening import (
     require_outputs,
 )
 from realtime.rehearsal import Rehearsal
-from realtime.report import Performance, print_report, write_report
+from realtime.report import Performance, Reporter
 from realtime.telemetry import configure_logging
 
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -141,25 +140,33 @@ def perform(options: argparse.Namespace, tell: Tell) -> None:
     parts = Parts(
         config=config, memory=memory, encoder=encoder, sinks=outlets.sinks, seed=options.seed
     )
-    with outlets.kept(tell):
-        if source is None:
-            file = recording or open_take(config.capture)
-            name, performance = file.path.name, _rehearse(parts, file, options.seconds)
-        else:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                play = _play(parts, source, frames_ready, options.seconds, tell)
-                name, performance = source.name, runner.run(play)
+    file = recording or open_take(config.capture)
     about = {
         "pace": options.pace,
-        "input": name,
+        "input": file.path.name if source is None else source.name,
         "memory": str(options.memory),
         "encoder": str(encoder.spec),
         "target_ms": config.budget.target_ms,
     }
-    _report(performance.as_dict(about), options, config)
+    report = Reporter(about, config.budget, options.report, is_headless=options.headless)
+    performance = Performance()
+    try:
+        with outlets.kept(tell):
+            if source is None:
+                _rehearse(parts, file, options.seconds, performance)
+            else:
+                play = _play(parts, source, frames_ready, options.seconds, performance, tell)
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(play)
+    finally:
+        if performance.n_events:
+            report.show(performance)
+    report.write(performance)
 
 
-def _rehearse(parts: Parts, file: AudioFile, seconds: float | None) -> Performance:
+def _rehearse(
+    parts: Parts, file: AudioFile, seconds: float | None, performance: Performance
+) -> None:
     """Play to a recording in virtual time."""
     rehearsal = Rehearsal(
         file=file,
@@ -171,10 +178,10 @@ def _rehearse(parts: Parts, file: AudioFile, seconds: float | None) -> Performan
         improviser=parts.make_improviser(file.rate_hz),
         make_player=parts.make_player,
         budget=parts.config.budget,
+        performance=performance,
     )
     rehearsal.run(seconds)
-    _require_events(rehearsal.performance, file.path.name, parts.config)
-    return rehearsal.performance
+    _require_events(performance, file.path.name, parts.config)
 
 
 async def _play(
@@ -182,8 +189,9 @@ async def _play(
     source: AudioInput | FileSource,
     frames_ready: Doorbell,
     seconds: float | None,
+    performance: Performance,
     tell: Tell,
-) -> Performance:
+) -> None:
     """Play to a source in real time, until it ends or somebody stops us."""
     config = parts.config
     loop = asyncio.get_running_loop()
@@ -199,6 +207,7 @@ async def _play(
         improviser=improviser,
         make_player=parts.make_player,
         budget=config.budget,
+        performance=performance,
         hop_s=config.encoder.hop_ms / 1e3,
     )
     improviser.warm_up()
@@ -219,8 +228,9 @@ async def _play(
     _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
     await engine.run(stop, seconds)
     if isinstance(source, FileSource) and not stop.is_set():
-        _require_events(engine.performance, source.name, config)
-    return engine.performance
+        _require_events(performance, source.name, config)
+    elif performance.n_events == 0:
+        tell("Nothing was heard.")
 
 
 def _as_learned(config: Config, memory: Memory, path: Path) -> Config:
@@ -260,23 +270,6 @@ def _require_events(performance: Performance, name: str, config: Config) -> None
             f"[listener] gate_dbfs = {config.listener.gate_dbfs:g}; raise its level or lower the "
             "gate."
         )
-
-
-def _report(report: dict[str, Any], options: argparse.Namespace, config: Config) -> None:
-    """Show and write what was measured."""
-    if options.headless:
-        _log.info("perform.ended", **report)
-    else:
-        print_report(Console(), report, config.budget)
-    if options.report is None:
-        return
-    try:
-        write_report(options.report, report)
-    except OSError as error:
-        raise LiveError(
-            f"The report could not be written to {options.report} ({error.strerror}): free some "
-            "space or choose another --report."
-        ) from None
 
 
 def _log_notice(notice: str) -> None:

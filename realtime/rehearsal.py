@@ -84,6 +84,8 @@ class Rehearsal:
     ----------
     block_frames
         How much is heard in one call; changes nothing that is decided.
+    performance
+        Where it is counted and timed.
     make_player
         Builds the player on the rehearsal's scheduler; `run` closes it.
     """
@@ -100,8 +102,9 @@ class Rehearsal:
         improviser: Improviser,
         make_player: Callable[[Scheduler], NotePlayer],
         budget: BudgetConfig,
+        performance: Performance,
     ) -> None:
-        self.performance = Performance()
+        self._performance = performance
         self._blocks = file.blocks(block_frames, channel, tail_s=TAIL_S)
         self._rate_hz = file.rate_hz
         self._listener = listener
@@ -124,7 +127,7 @@ class Rehearsal:
                 scheduler=self._scheduler,
                 clock=clock,
                 budget=Budget(self._budget),
-                performance=self.performance,
+                performance=self._performance,
                 ask=self._ask,
                 predict_finish_ns=lambda now_ns: now_ns,
             )
@@ -138,7 +141,7 @@ class Rehearsal:
                 else:
                     responder.learn(record)
             self._scheduler.finish()
-        self.performance.n_notes = player.n_notes
+        self._performance.n_notes = player.n_notes
 
     def _records(self, seconds: float | None) -> Iterator[np.void]:
         """Hear the recording, block by block."""

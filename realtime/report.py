@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
 from realtime.budget import BudgetConfig
+from realtime.errors import LiveError
 from realtime.histogram import Histogram
 
+_log = structlog.get_logger()
+
 STAGES: Final = ("capture", "listen", "inference", "oracle", "midi")
+
+
+class ReportError(LiveError):
+    """Raised when what was measured cannot be written."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,12 +98,62 @@ class Performance:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Shows what was measured, and writes it to a file if there is one to write to.
+
+    Attributes
+    ----------
+    about
+        What was played, for the report to name.
+    path
+        Where the numbers go as JSON; None for nowhere.
+    is_headless
+        Whether they are shown as a log line in place of a table.
+    """
+
+    about: dict[str, Any]
+    budget: BudgetConfig
+    path: Path | None
+    is_headless: bool
+
+    def show(self, performance: Performance) -> None:
+        """Say what was measured, however the performance ended."""
+        report = performance.as_dict(self.about)
+        if self.is_headless:
+            _log.info("perform.ended", **report)
+        else:
+            print_report(Console(), report, self.budget)
+
+    def write(self, performance: Performance) -> None:
+        """Write what was measured, if there is a file to write to.
+
+        Raises
+        ------
+        ReportError
+            It could not be written.
+        """
+        if self.path is not None:
+            write_report(self.path, performance.as_dict(self.about))
+
+
 def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write the report as JSON, whole or not at all."""
+    """Write the report as JSON, whole or not at all.
+
+    Raises
+    ------
+    ReportError
+        It could not be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
+    except OSError as error:
+        raise ReportError(
+            f"The report could not be written to {path} ({error.strerror}): free some space or "
+            "choose another --report."
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 

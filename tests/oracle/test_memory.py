@@ -322,7 +322,7 @@ def test_a_memory_that_is_not_there_names_the_command_that_makes_one(tmp_path: P
     """A missing file, and a folder."""
     with pytest.raises(MemoryFileError, match=r"no memory at .*python -m oracle\.train"):
         Memory.load(tmp_path / "none.memory")
-    with pytest.raises(MemoryFileError, match="cannot be read"):
+    with pytest.raises(MemoryFileError, match="is a folder"):
         Memory.load(tmp_path)
 
 

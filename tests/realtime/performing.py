@@ -22,6 +22,7 @@ from realtime.engine import Engine
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser, ImproviserConfig
 from realtime.midi import NOTE_ON, Message, NotePlayer
+from realtime.report import Performance
 from realtime.ring import Consumer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed
 from tests.realtime.midi_doubles import MemorySink
@@ -133,6 +134,7 @@ class Stage:
         self.sink = WitnessSink()
         self.improviser = Improviser(self.memory, self.source.rate_hz, ImproviserConfig(), seed=0)
         heard_ms = self.memory.provenance.heard_ms
+        self.performance = Performance()
         self.engine = Engine(
             source=self.source,
             frames_ready=frames_ready,
@@ -142,9 +144,9 @@ class Stage:
             improviser=self.improviser,
             make_player=lambda scheduler: NotePlayer([self.sink], scheduler),
             budget=self.budget,
+            performance=self.performance,
             hop_s=0.25,
         )
-        self.performance = self.engine.performance
         self.stop = asyncio.Event()
         self.improviser.warm_up()
         self.engine.warm_up()

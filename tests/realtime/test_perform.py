@@ -244,9 +244,17 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "33 channels": (audio(np.zeros((RATE_HZ, 33))), [], r"has 33 channels: mix it down"),
     "a channel it lacks": (settings("[capture]\nchannel = 2\n"), [], r"has no channel 2: choose"),
     "no memory": (nothing, ["--memory", "none"], r"no memory at none: learn one with `python -m"),
-    "a folder as memory": (nothing, ["--memory", "."], r"\. cannot be read \(Is a directory\)"),
+    "a folder as memory": (
+        nothing,
+        ["--memory", "."],
+        r"\. is a folder: give the name of a memory",
+    ),
     "a recording as memory": (nothing, ["--memory", "solo.wav"], r"solo\.wav is .*no memory: "),
-    "a truncated memory": (truncated, [], r"solo\.memory is damaged .*: restore it from a copy"),
+    "a truncated memory": (
+        truncated,
+        [],
+        r"solo\.memory is cut short or no memory: restore it from a copy",
+    ),
     "a tampered memory": (tampered, [], r"solo\.memory is damaged .*: restore it from a copy"),
     "an empty memory": (emptied, [], r"solo\.memory is damaged \(it holds no event\)"),
     "a memory from another encoder": (other_encoder, [], r"was learned with spectral \(another\)"),
@@ -361,15 +369,30 @@ def test_audio_that_turns_out_to_be_none_overwrites_nothing(
     assert ("What was played until then is in out.unfinished.mid." in ended.err) == is_kept_beside
 
 
+def test_a_performance_that_fails_shows_how_it_went_so_far(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rig that failed needs the numbers most; an older report stays."""
+    samples = phrase()
+    samples[-RATE_HZ // 2 :] = np.nan
+    audio(samples)()
+    Path("out.json").write_text("an older one")
+    outputs = ("--midi-out", "none", "--report", "out.json")
+    ended = run(capsys, "--memory", "solo.memory", "--input", "solo.wav", *outputs)
+    assert_refused(ended, "that are no audio")
+    assert "event latency" in ended.out
+    assert Path("out.json").read_text() == "an older one"
+
+
 def test_a_report_that_cannot_be_written_in_the_end_is_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The performance itself is kept."""
 
-    def refuse(path: Path, report: object) -> None:
+    def refuse(path: Path, text: str, encoding: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(perform, "write_report", refuse)
+    monkeypatch.setattr(Path, "write_text", refuse)
     ended = run(capsys, *REHEARSE, "--midi-file", "a.mid", "--report", "r.json")
     assert_refused(ended, r"could not be written to r\.json \(No space left on device\)")
     assert n_notes(folder / "a.mid") == N_NOTES

@@ -39,6 +39,7 @@ def rehearse(
     """Play to a recording, and give what was measured and sent."""
     file, sink, encoder = AudioFile(path), MemorySink(), SpectralEncoder()
     config = ListenerConfig(heard_ms=memory.provenance.heard_ms)
+    performance = Performance()
     rehearsal = Rehearsal(
         file=file,
         channel="mix",
@@ -49,10 +50,11 @@ def rehearse(
         improviser=Improviser(memory, file.rate_hz, ImproviserConfig(), seed=seed),
         make_player=lambda scheduler: NotePlayer([sink], scheduler),
         budget=BudgetConfig(),
+        performance=performance,
     )
     rehearsal.run(seconds)
     assert sink.n_closed == 1
-    return rehearsal.performance, sink.sent
+    return performance, sink.sent
 
 
 def test_calls_are_made_in_the_order_of_their_time_and_booking() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from realtime.budget import BudgetConfig
-from realtime.report import STAGES, Performance, print_report, write_report
+from realtime.report import STAGES, Performance, ReportError, print_report, write_report
 
 NS_PER_MS = 1_000_000
 
@@ -101,6 +101,6 @@ def test_a_report_that_cannot_be_written_leaves_the_place_as_it_was(tmp_path: Pa
     """The error is raised, and half a report is not left lying about."""
     path = tmp_path / "folder"
     path.mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ReportError, match="choose another --report"):
         write_report(path, performance().as_dict({}))
     assert [*tmp_path.iterdir()] == [path]

@@ -13,7 +13,8 @@ onset           … its onset detection (SuperFlux)
 pitch           … its pitch (McLeod)
 sonority        … its chroma and chords
 windows         the newest stretch of audio, at an encoder's rate
-encoder         the seam: windows in, embeddings out; finds and restores encoders by name
+encoder         the seam: windows in, embeddings out
+loading         an encoder by name, or the one a memory was learned with
 spectral        an encoder that needs no download: log-mel, chroma, modulation
 mert            an encoder that is a music model: MERT-v1-95M
 checkpoint      a model's files, found and read strictly
@@ -37,6 +38,7 @@ __all__ = [
     "hearing",
     "listener",
     "listener_state",
+    "loading",
     "mert",
     "onset",
     "output_path",

@@ -6,7 +6,6 @@ whoever learns a recording; looking up runs in the encoder worker, as one compil
 GIL, and never changes the codebook.
 """
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 
@@ -81,13 +80,6 @@ class Codebook:
         """Values in an embedding."""
         return int(self._centroids.shape[1])
 
-    @property
-    def hash(self) -> str:
-        """Sixteen hexadecimal digits that name the centroids, bit for bit."""
-        digest = hashlib.sha256(repr(self._centroids.shape).encode())
-        digest.update(self._centroids.data)
-        return digest.hexdigest()[:16]
-
     def lookup(self, embedding: NDArray[np.float32]) -> tuple[int, float]:
         """Find the nearest centroid.
 
@@ -137,18 +129,6 @@ class Codebook:
         distances = np.empty(len(embeddings), np.float32)
         _lookup(np.ascontiguousarray(embeddings), self._centroids, tokens, distances)
         return tokens, distances
-
-    def distances(self) -> NDArray[np.float32]:
-        """Measure how far tokens are apart.
-
-        Returns
-        -------
-        ndarray[shape=(n_tokens, n_tokens), float32]
-            Symmetric, zeros on the diagonal. Computed at each call.
-        """
-        distances = np.zeros((self.n_tokens, self.n_tokens), np.float32)
-        _pairwise(self._centroids, distances)
-        return distances
 
 
 def train_codebook(
@@ -235,11 +215,3 @@ def _lookup(embeddings, centroids, tokens, distances):  # type: ignore[no-untype
                 nearest, smallest = token, squared
         tokens[i] = nearest
         distances[i] = np.sqrt(smallest)
-
-
-@njit(nogil=True, cache=True)
-def _pairwise(centroids, distances):  # type: ignore[no-untyped-def]
-    for i in range(len(centroids)):
-        for j in range(i):
-            distance = np.sqrt(_squared_distance(centroids[i], centroids[j]))
-            distances[i, j] = distances[j, i] = distance

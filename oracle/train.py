@@ -22,10 +22,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.audio_file import SUFFIXES, TAIL_S, AudioFile
 from models.codebook import Codebook, CodebookConfig, train_codebook
-from models.encoder import Encoder, EncoderConfig, load_encoder
+from models.encoder import Encoder, EncoderConfig
 from models.errors import ModelsError
 from models.hearing import Heard, hear
 from models.listener import ListenerConfig
+from models.loading import load_encoder
 from models.output_path import require_writable
 from models.settings import SettingsError, read_settings
 from models.terminal import CommandLine, plain_console, say_error

@@ -19,9 +19,10 @@ import uvloop
 
 from models.audio_file import AudioFile
 from models.codebook import Codebook
-from models.encoder import Encoder, EncoderSpec, restore_encoder
+from models.encoder import Encoder, EncoderSpec
 from models.errors import EncoderError, ModelsError
 from models.listener import Listener
+from models.loading import restore_encoder
 from models.terminal import plain_console, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoder import EncoderSpec, check_windows, load_encoder, restore_encoder
+from models.encoder import EncoderSpec, check_windows
 from models.errors import EncoderError, ModelsError, WeightsError, WeightsMissingError
+from models.loading import load_encoder, restore_encoder
 from models.spectral import SpectralEncoder
 from models.standin import write_stand_in
 
@@ -112,7 +113,7 @@ def test_spectral_is_one_of_the_names() -> None:
 def test_loading_spectral_does_not_import_torch() -> None:
     """Who plays without a model does not wait for one."""
     script = (
-        "import sys; from models.encoder import load_encoder; load_encoder('spectral');"
+        "import sys; from models.loading import load_encoder; load_encoder('spectral');"
         "raise SystemExit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

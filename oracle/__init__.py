@@ -11,12 +11,16 @@ The way of an event through this package:
     navigator        from state to state, by continuity, likeness and request
     trace            what a step considered, chose and why
     event_rows       when, how loud, which notes
-    memory           all of it together, learned and growing
+    memory           all of it together, learned, growing and forgetting
     memory_file      the file it is kept in
+    memory_json      the same as JSON, to the byte
+    graph_file       the same as a graph to look at
+    repeats          the passages that say again what was said before
+    drawing          states on a line, transitions above, suffix links below
     errors           what the world can get wrong
 
-Files whose names begin with an underscore are compiled kernels. Nothing here knows a thread, a
-device or a loop; nothing but `train` knows `models`.
+Commands are `train`, `inspect` and `export`. Files whose names begin with an underscore are compiled
+kernels. Nothing here knows a thread, a device or a loop; nothing but the commands knows `models`.
 """
 
 from oracle.attribute_table import AttributeTable

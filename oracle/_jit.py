@@ -1,4 +1,4 @@
-"""How the oracle's growing is compiled: a decorator, no kernel of its own."""
+"""How the oracle's kernels are compiled: a decorator, no kernel of its own."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

@@ -5,12 +5,13 @@ hold the fewest states, or else the regions, say where to look. Up to a limit al
 examined; of more, so many spread evenly. It ends as soon as enough are found.
 """
 
+import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from oracle._jit import kernel
 from oracle._masks import meets
 from oracle._near import is_within
 from oracle.attribute_table import AttributeArrays, bucket_of, member
@@ -27,7 +28,7 @@ _PITCH = int(Measure.PITCH)
 _PITCH_CLASS = int(Measure.PITCH_CLASS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find_states(
     table: AttributeArrays,
     terms: NDArray[np.void],
@@ -73,7 +74,7 @@ def find_states(
     return int(n)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _sift(
     values: NDArray[np.float32], term: Any, transposition: int, states: NDArray[np.int64]
 ) -> int:
@@ -87,15 +88,17 @@ def _sift(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _rank(visit: int, total: int, n_examined: int, draw: float) -> int:
     """Return which of `total` states is looked at next: all in turn, or evenly spread."""
     if total <= n_examined:
-        return (int(draw * total) + visit) % total
-    return int((draw + visit * GOLDEN) % 1.0 * total)
+        rank = int(draw * total) + visit
+        return rank - total if rank >= total else rank
+    place = draw + visit * GOLDEN
+    return int((place - math.floor(place)) * total)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _list_buckets(
     table: AttributeArrays,
     first: int,
@@ -123,7 +126,7 @@ def _list_buckets(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _list_regions(
     regions: NDArray[np.int64],
     n_states: int,
@@ -145,7 +148,7 @@ def _list_regions(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fewest(
     table: AttributeArrays,
     terms: NDArray[np.void],
@@ -174,7 +177,7 @@ def _fewest(
     return best_first, best_last, fewest
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _buckets(table: AttributeArrays, term: Any, transposition: int) -> tuple[int, int]:
     """Return the first and last bucket that can meet a term; last < first: the index is no help."""
     column, target, kind = term["column"], term["target"], term["type"]

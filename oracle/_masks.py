@@ -8,9 +8,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from oracle._jit import kernel
 from oracle.attributes import Measure
 from oracle.request import (
     ABOVE,
@@ -30,7 +30,7 @@ _PITCH_CLASS = int(Measure.PITCH_CLASS)
 _REGISTER = int(Measure.REGISTER)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sounding(values: NDArray[np.float32], term: Any, state: int, transposition: int) -> float:
     """Return the attribute of a state as it sounds transposed, NaN where missing; kernel."""
     value = float(values[state, term["column"]])
@@ -47,7 +47,7 @@ def sounding(values: NDArray[np.float32], term: Any, state: int, transposition: 
     return value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def meets(values: NDArray[np.float32], term: Any, state: int, transposition: int) -> bool:
     """Whether a state meets a criterion, not a gradient, as asked; kernel."""
     value = sounding(values, term, state, transposition)
@@ -64,7 +64,7 @@ def meets(values: NDArray[np.float32], term: Any, state: int, transposition: int
     return bool(value < target)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def any_moves(terms: NDArray[np.void]) -> bool:
     """Whether transposing can change what one of these criteria finds; kernel."""
     for j in range(terms.size):  # noqa: SIM110, numba compiles no generator
@@ -73,7 +73,7 @@ def any_moves(terms: NDArray[np.void]) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def meets_all(
     values: NDArray[np.float32], terms: NDArray[np.void], state: int, transposition: int
 ) -> bool:
@@ -84,7 +84,7 @@ def meets_all(
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def apply_mask(
     values: NDArray[np.float32],
     token_distance: NDArray[np.float64],
@@ -120,7 +120,7 @@ def apply_mask(
     return outcome
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _grade(
     values: NDArray[np.float32], term: Any, rows: NDArray[np.void], mask: NDArray[np.float64]
 ) -> bool:
@@ -143,7 +143,7 @@ def _grade(
     return low <= high
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _take_nearest(
     values: NDArray[np.float32],
     token_distance: NDArray[np.float64],
@@ -163,7 +163,7 @@ def _take_nearest(
     return nearest < math.inf
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _distance(token_distance: NDArray[np.float64], term: Any, value: float) -> float:
     """Return how far a value is from the one asked for, infinity where that cannot be said."""
     measure, target = term["measure"], term["target"]

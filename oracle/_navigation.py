@@ -8,9 +8,9 @@ numbers already drawn.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from oracle._jit import kernel
 from oracle._look_up import find_states
 from oracle._masks import DROPPED, MET, any_moves, apply_mask, meets_all
 from oracle._near import (
@@ -85,7 +85,7 @@ class Choice(NamedTuple):
     is_taboo_relaxed: bool
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose(scene: Scene, scratch: Scratch) -> Choice:
     """Take one step; kernel.
 
@@ -96,7 +96,8 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
     recent = max(1, scene.step - scene.rules.taboo_steps)
     n_near = _gather(scene, recent, scratch.rows)
     n_kept, taboo_since = n_hard, recent
-    scratch.kept[:n_hard] = scene.terms[:n_hard]
+    for j in range(n_hard):
+        scratch.kept[j] = scene.terms[j]
     scratch.outcomes[:] = MET
     found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
     if found == NOTHING and n_hard > 0:
@@ -126,7 +127,7 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
     return Choice(chosen, n, taboo_since == NEVER)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _mask(scene: Scene, scratch: Scratch, j: int, rows: NDArray[np.void]) -> None:
     """Mask the candidates by criterion j."""
     scratch.outcomes[j] = apply_mask(
@@ -139,7 +140,7 @@ def _mask(scene: Scene, scratch: Scratch, j: int, rows: NDArray[np.void]) -> Non
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _attempt(
     scene: Scene, scratch: Scratch, n_kept: int, taboo_since: int, n_near: int
 ) -> tuple[int, int]:
@@ -160,7 +161,7 @@ def _attempt(
     return max(found, found_there), n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gather(scene: Scene, recent: int, rows: NDArray[np.void]) -> int:
     """Collect the candidates near the current state; return how many."""
     state, n_states = scene.state, scene.n_states
@@ -177,7 +178,7 @@ def _gather(scene: Scene, recent: int, rows: NDArray[np.void]) -> int:
     return n_near
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _transpose(
     scene: Scene, kept: NDArray[np.void], taboo_since: int, rows: NDArray[np.void]
 ) -> int:
@@ -206,7 +207,7 @@ def _transpose(
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _look_up(
     scene: Scene,
     kept: NDArray[np.void],
@@ -262,7 +263,7 @@ def _look_up(
     return found, n
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _spread(scene: Scene, taboo_since: int, rows: NDArray[np.void]) -> None:
     """Give the continuation its share and the jumps theirs, by context and by what they lead to.
 
@@ -287,7 +288,7 @@ def _spread(scene: Scene, taboo_since: int, rows: NDArray[np.void]) -> None:
         rows[i]["probability"] = share * 2.0**n_met
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _n_met(
     values: NDArray[np.float32],
     upcoming: NDArray[np.void],
@@ -307,7 +308,7 @@ def _n_met(
     return int(label_end.size)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _draw(rows: NDArray[np.void], draw: float, is_probabilistic: bool) -> int:
     """Scale the probabilities to sum 1 and choose: by chance, or the likeliest, first on a tie."""
     total, best = 0.0, 0

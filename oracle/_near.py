@@ -6,9 +6,9 @@ reverse and its cluster join it with. However many there are, a bounded number i
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from oracle._jit import kernel
 from oracle.attribute_table import AttributeArrays, Int32s, bucket_of, member
 from oracle.audio_oracle import OracleArrays
 
@@ -32,7 +32,7 @@ CANDIDATE_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def follow_links(oracle: OracleArrays, state: int, rows: NDArray[np.void]) -> int:
     """Write the states that links lead to, with repeats and past the end; kernel.
 
@@ -61,7 +61,7 @@ def follow_links(oracle: OracleArrays, state: int, rows: NDArray[np.void]) -> in
     return int(n)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _follow_reverse(
     first: Int32s, following: Int32s, state: int, n: int, rows: NDArray[np.void]
 ) -> int:
@@ -75,7 +75,7 @@ def _follow_reverse(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put(state: int, origin: int, n: int, rows: NDArray[np.void]) -> int:
     """Write row n and return n + 1."""
     rows[n]["state"] = state
@@ -83,7 +83,7 @@ def _put(state: int, origin: int, n: int, rows: NDArray[np.void]) -> int:
     return n + 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def draw_from_cluster(
     table: AttributeArrays,
     column: int,
@@ -109,7 +109,7 @@ def draw_from_cluster(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def admit(
     cluster: Int32s,
     state: int,
@@ -139,7 +139,7 @@ def admit(
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_within(regions: NDArray[np.int64], state: int) -> bool:
     """Whether a state lies in one of the regions; kernel."""
     for r in range(len(regions)):  # noqa: SIM110, numba compiles no generator
@@ -148,7 +148,7 @@ def is_within(regions: NDArray[np.int64], state: int) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_among(rows: NDArray[np.void], state: int) -> bool:
     """Whether a state is one of the rows; kernel."""
     for i in range(rows.size):  # noqa: SIM110
@@ -157,7 +157,7 @@ def is_among(rows: NDArray[np.void], state: int) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def common_past(cluster: Int32s, a: int, b: int) -> int:
     """Count the states up to and with `a` that are of the clusters of those up to `b`; kernel.
 

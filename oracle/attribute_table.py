@@ -10,9 +10,9 @@ import math
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from oracle._jit import kernel
 from oracle.attributes import EVENT_ATTRIBUTES, Attribute
 
 Int32s = NDArray[np.int32]
@@ -137,7 +137,7 @@ def doubled(values: NDArray[T], at_least: int = 0) -> NDArray[T]:
     return grown
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def bucket_of(table: AttributeArrays, attribute: int, value: float) -> int:
     """Return which bucket of an indexed attribute holds a value; kernel."""
     first = int(table.first_bucket[attribute])
@@ -149,7 +149,7 @@ def bucket_of(table: AttributeArrays, attribute: int, value: float) -> int:
     return first + int(min(max(place, 0.0), n_buckets - 1.0))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def member(block: Int32s, pool: Int32s, bucket: int, rank: int) -> int:
     """Return the state of this rank in a bucket, 0 if it was added after the arrays; kernel."""
     level, offset = _place(rank)
@@ -157,7 +157,7 @@ def member(block: Int32s, pool: Int32s, bucket: int, rank: int) -> int:
     return int(pool[place]) if place < pool.size else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _index(table: AttributeArrays, state: int, end: int, n_pooled: int) -> tuple[int, int]:
     """Enter the states … end − 1 into their buckets; kernel.
 
@@ -183,7 +183,7 @@ def _index(table: AttributeArrays, state: int, end: int, n_pooled: int) -> tuple
     return end, n_pooled
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _room_needed(table: AttributeArrays, state: int) -> int:
     """Count what the blocks that this state begins would take."""
     needed = 0
@@ -196,7 +196,7 @@ def _room_needed(table: AttributeArrays, state: int) -> int:
     return needed
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _place(rank: int) -> tuple[int, int]:
     """Return the block and the offset in it of a rank."""
     level, size = 0, FIRST_BLOCK

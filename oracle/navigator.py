@@ -25,10 +25,11 @@ from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.metrics import EventMetric
-from oracle.request import TERM_DTYPE, Criterion, Request, criteria_of, terms_of
+from oracle.request import TERM_DTYPE, Criterion, Known, Request, criteria_of, terms_of
 from oracle.trace import Trace, trace_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)
+_NO_LABELS = (np.zeros(0, TERM_DTYPE), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +163,11 @@ class Navigator:
         """
         known = self._table.known
         criteria = (*self._held, *criteria_of(request, known))
-        ahead = [[c for c in criteria_of(r, known) if c.is_hard] for r in upcoming]
         scene = self._scene(
             terms_of(criteria, known),
             sum(c.is_held for c in criteria),
             sum(c.is_hard for c in criteria),
-            terms_of([c for label in ahead for c in label], known),
-            np.array([len(label) for label in ahead], np.int64).cumsum(),
+            *(_labels(upcoming, known) if upcoming else _NO_LABELS),
         )
         if len(self._scratch.outcomes) != len(criteria):
             self._scratch = _new_scratch(len(criteria))
@@ -273,6 +272,15 @@ class Navigator:
             last_visit=self._last_visit,
             draws=self._draws,
         )
+
+
+def _labels(
+    upcoming: Sequence[Request], known: Known
+) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Lay out the hard criteria of the labels to come, and where each label ends."""
+    ahead = [[c for c in criteria_of(label, known) if c.is_hard] for label in upcoming]
+    terms = terms_of([c for criteria in ahead for c in criteria], known)
+    return terms, np.cumsum([len(criteria) for criteria in ahead])
 
 
 def _token_distance(oracle: AudioOracle | FactorOracle) -> NDArray[np.float64]:

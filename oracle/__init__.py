@@ -19,8 +19,9 @@ The way of an event through this package:
     drawing          states on a line, transitions above, suffix links below
     errors           what the world can get wrong
 
-Commands are `train`, `inspect` and `export`. Files whose names begin with an underscore are compiled
-kernels. Nothing here knows a thread, a device or a loop; nothing but the commands knows `models`.
+Commands are `train`, `inspect` and `export`. Files whose names begin with an underscore are
+compiled kernels. Nothing here knows a thread, a device or a loop; nothing but the commands knows
+`models`.
 """
 
 from oracle.attribute_table import AttributeTable

@@ -102,15 +102,22 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
     found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
     if found == NOTHING and n_hard > 0:
         n_kept = 0
+        is_current = False  # whether the candidates are those of what is kept
         for j in range(n_hard):
             scratch.kept[n_kept] = scene.terms[j]
-            if _attempt(scene, scratch, n_kept + 1, taboo_since, n_near)[0] != NOTHING:
+            found_so = NOTHING
+            if n_kept < n_hard - 1:  # all together have been tried
+                found_so, n_so = _attempt(scene, scratch, n_kept + 1, taboo_since, n_near)
+                is_current = found_so != NOTHING
+            if found_so != NOTHING:
+                found, n = found_so, n_so
                 n_kept += 1
             elif j < scene.n_held:
                 return Choice(-1, 0, False)
             else:
                 scratch.outcomes[j] = DROPPED
-        found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
+        if not is_current:
+            found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
     if found == TABOO:
         taboo_since = NEVER
         found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)

@@ -58,7 +58,7 @@ def test_what_cannot_be_read_or_written_leaves_what_was_there(
     for source, target, match in [
         ("none.memory", output, "There is no memory at"),
         ("none.json", output, "There is no file"),
-        ("bad.memory", output, "damaged"),
+        ("bad.memory", output, "cut short"),
         ("bad.json", output, "no memory as JSON"),
         (memory_file.name, folder / "none" / "out.json", "There is no folder"),
         (memory_file.name, memory_file, "read as well as written"),

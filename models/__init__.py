@@ -28,6 +28,8 @@ errors          what can go wrong with recordings and models
 ==============  =================================================================================
 """
 
+import kernel_cache  # noqa: F401  before numba
+
 __all__ = [
     "audio_file",
     "checkpoint",

@@ -24,6 +24,7 @@ compiled kernels. Nothing here knows a thread, a device or a loop; nothing but t
 `models`.
 """
 
+import kernel_cache  # noqa: F401  before numba
 from oracle.attribute_table import AttributeTable
 from oracle.attributes import EVENT_ATTRIBUTES, Attribute, Measure
 from oracle.audio_oracle import AudioOracle, FactorOracle

@@ -33,6 +33,8 @@ errors         what can go wrong on stage
 =============  ==================================================================================
 """
 
+import kernel_cache  # noqa: F401  before numba
+
 __all__ = [
     "budget",
     "capture",

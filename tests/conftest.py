@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import kernel_cache  # noqa: F401  before numba
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -70,23 +70,25 @@ class PassPredictor:
     Parameters
     ----------
     first_ns
-        What to predict before any pass was seen: the warm-up's measurement.
+        What the warm-up measured; it counts as one pass.
     """
 
     _N_RECENT: Final = 64
     _PERCENT: Final = 95.0
 
     def __init__(self, first_ns: int) -> None:
-        self._recent_ns = np.full(self._N_RECENT, first_ns, np.int64)
-        self._next = 0
-        self.predicted_ns = first_ns
+        self._recent_ns = np.zeros(self._N_RECENT, np.int64)
+        self._n_recorded = 0
+        self.predicted_ns = 0
+        self.record(first_ns)
 
     def record(self, duration_ns: int) -> None:
         """Take one finished pass into account."""
-        self._recent_ns[self._next] = duration_ns
-        self._next = (self._next + 1) % self._N_RECENT
-        rank = int(self._N_RECENT * self._PERCENT / 100.0)
-        self.predicted_ns = int(np.partition(self._recent_ns, rank)[rank])
+        self._recent_ns[self._n_recorded % self._N_RECENT] = duration_ns
+        self._n_recorded += 1
+        recent_ns = self._recent_ns[: self._n_recorded]
+        rank = int(recent_ns.size * self._PERCENT / 100.0)
+        self.predicted_ns = int(np.partition(recent_ns, rank)[rank])
 
 
 class Budget:

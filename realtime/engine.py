@@ -37,6 +37,9 @@ _FOLLOW_S: Final = 0.1
 _HEARTBEAT_S: Final = 1.0
 _JOIN_S: Final = 2.0
 _LAST_NOTES_S: Final = 5.0
+_OVERDUE_PASSES: Final = 2
+"""A pass that has taken this many times what was predicted may never end."""
+_NEVER_NS: Final = 1 << 62
 
 _log = structlog.get_logger()
 
@@ -132,6 +135,7 @@ class Engine:
         with contextlib.ExitStack() as way_out:
             player = way_out.enter_context(self._make_player(scheduler))
             way_out.callback(self._count, player)
+            way_out.callback(self._count_unheard)
             way_out.callback(self._join_workers)
             way_out.callback(self._source.stop)
             responder = Responder(
@@ -144,6 +148,7 @@ class Engine:
                 ask=self._ask,
                 predict_finish_ns=self._predict_finish_ns,
             )
+            way_out.callback(player.all_notes_off)  # before anything that may take its time
             way_out.callback(responder.stop)
             self._ears.start()
             self._worker.start()
@@ -178,6 +183,12 @@ class Engine:
                 doorbell.close()
         else:
             _log.error("engine.worker_abandoned", joined=joined, waited_s=_JOIN_S)
+
+    def _count_unheard(self) -> None:
+        """Count the events that were published and not taken any more."""
+        n_attacks = int((self._events.pop_nowait()["kind"] == ATTACK).sum())
+        self._performance.n_events += n_attacks
+        self._performance.unanswered["stopped"] += n_attacks
 
     async def _until_over(
         self, stop: asyncio.Event, responder: Responder, player: NotePlayer
@@ -229,10 +240,11 @@ class Engine:
                 "memory with --encoder spectral and play that."
             ) from self._worker.error
         for record in self._tokens.pop_nowait():
+            index = None if record["event_index"] == HOP else int(record["event_index"])
             if record["token"] == SKIPPED:
+                responder.miss(index)
                 continue
             self._predictor.record(int(record["finished_ns"] - record["started_ns"]))
-            index = None if record["event_index"] == HOP else int(record["event_index"])
             responder.recognise(int(record["token"]), int(record["end_frame"]), index)
 
     async def _heartbeat(self, player: NotePlayer) -> None:
@@ -268,6 +280,7 @@ class Engine:
         self._performance.skipped_windows = self._worker.n_skipped
         self._performance.refused_records = sum(end.n_refused for end in self._producers)
         self._performance.n_notes = player.n_notes
+        self._performance.lost_outlets = player.n_lost_sinks
 
     def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
         """Put a request to the worker."""
@@ -276,12 +289,17 @@ class Engine:
         self._work.ring()
 
     def _predict_finish_ns(self, now_ns: int) -> int:
-        """Predict when a pass asked for now is done, after the one that may be running."""
+        """Predict when a pass asked for now is done, after the one that may be running.
+
+        Of a worker that is long overdue nothing is expected.
+        """
         predicted_ns = self._predictor.predicted_ns
         busy_since_ns = self._worker.busy_since_ns
-        is_busy = busy_since_ns > 0
-        starts_ns = max(now_ns, busy_since_ns + predicted_ns) if is_busy else now_ns
-        return starts_ns + predicted_ns
+        if busy_since_ns == 0:
+            return now_ns + predicted_ns
+        if now_ns > busy_since_ns + _OVERDUE_PASSES * predicted_ns:
+            return _NEVER_NS
+        return max(now_ns, busy_since_ns + predicted_ns) + predicted_ns
 
 
 async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:

@@ -18,13 +18,22 @@ _N_BUCKETS: Final = (40 - _SUB_BUCKET_BITS + 1) * _SUB_BUCKETS
 
 
 class Histogram:
-    """Counts of durations in nanoseconds. Owner thread writes; any thread may read."""
+    """Counts of durations in nanoseconds. Owner thread writes; any thread may read.
 
-    __slots__ = ("_counts", "max_ns")
+    Attributes
+    ----------
+    max_ns : int
+        The longest duration.
+    n_negative : int
+        Durations below 0, counted as 0: where time cannot run back, a clock is wrong.
+    """
+
+    __slots__ = ("_counts", "max_ns", "n_negative")
 
     def __init__(self) -> None:
         self._counts = np.zeros(_N_BUCKETS, np.int64)
         self.max_ns = 0
+        self.n_negative = 0
 
     @property
     def n(self) -> int:
@@ -33,6 +42,7 @@ class Histogram:
 
     def record(self, duration_ns: int) -> None:
         """Count one duration; a negative one counts as 0. Owner thread only."""
+        self.n_negative += duration_ns < 0
         value = min(max(duration_ns, 0), _LARGEST_NS)
         shift = max(value.bit_length() - _SUB_BUCKET_BITS - 1, 0)
         self._counts[(shift << _SUB_BUCKET_BITS) + (value >> shift)] += 1

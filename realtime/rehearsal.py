@@ -142,6 +142,7 @@ class Rehearsal:
                     responder.learn(record)
             self._scheduler.finish()
         self._performance.n_notes = player.n_notes
+        self._performance.lost_outlets = player.n_lost_sinks
 
     def _records(self, seconds: float | None) -> Iterator[np.void]:
         """Hear the recording, block by block."""

@@ -60,6 +60,7 @@ class Performance:
     n_considered: int = 0
     n_notes: int = 0
     n_learned: int = 0
+    n_learned_without_token: int = 0
     late_notes: int = 0
     late_tokens: int = 0
     skipped_windows: int = 0
@@ -67,6 +68,12 @@ class Performance:
     dropped_blocks: int = 0
     silenced_samples: int = 0
     refused_records: int = 0
+    lost_outlets: int = 0
+
+    @property
+    def n_negative_timings(self) -> int:
+        """Latencies below 0, which only a wrong clock gives."""
+        return self.event_latency.n_negative + sum(t.n_negative for t in self.stages.values())
 
     @property
     def considered_share(self) -> float:
@@ -86,7 +93,8 @@ class Performance:
             "n_answers": self.n_answers,
             "n_notes": self.n_notes,
             "n_learned": self.n_learned,
-            "unanswered": dict(sorted(self.unanswered.items())),
+            "n_learned_without_token": self.n_learned_without_token,
+            "unanswered": dict(sorted((+self.unanswered).items())),
             "relaxed": dict(sorted(self.relaxed.items())),
             "xruns": self.xruns,
             "dropped_blocks": self.dropped_blocks,
@@ -95,6 +103,8 @@ class Performance:
             "skipped_windows": self.skipped_windows,
             "late_notes": self.late_notes,
             "late_tokens": self.late_tokens,
+            "lost_outlets": self.lost_outlets,
+            "n_negative_timings": self.n_negative_timings,
         }
 
 
@@ -195,10 +205,15 @@ def _counts(report: dict[str, Any]) -> str:
         f"{report['n_events']} events heard, {report['n_answers']} answered "
         f"({report['considered_share']:.0%} considered) with {report['n_notes']} notes"
         + (f", {unanswered} not ({reasons})" if unanswered else ""),
-        f"{report['n_learned']} events learned; requests relaxed: {relaxed or 'none'}",
+        f"{report['n_learned']} events learned ({report['n_learned_without_token']} without a "
+        f"token); requests relaxed: {relaxed or 'none'}",
         f"lost: {report['xruns']} xruns, {report['dropped_blocks']} dropped blocks, "
         f"{report['silenced_samples']} silenced samples, {report['refused_records']} refused "
         f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "
-        f"tokens, {report['late_notes']} late notes",
+        f"tokens, {report['late_notes']} late notes, {report['lost_outlets']} MIDI outlets",
     ]
+    if report["n_negative_timings"]:
+        lines.append(
+            f"{report['n_negative_timings']} timings were below 0: the clock of the input is wrong."
+        )
     return "\n".join(lines)

@@ -86,6 +86,8 @@ class Responder:
         onset_ns = self._clock.monotonic_ns(int(attack["onset_frame"]))
         self._time_hearing(attack, onset_ns)
         index = int(attack["index"])
+        # a BODY comes before the next ATTACK: what has had none by now lost it to a full ring
+        self._events = {i: event for i, event in self._events.items() if event.timer is not None}
         event = self._events[index] = _Event(attack, onset_ns)
         now_ns = self._scheduler.now_ns()
         # before asking: the pass asked for must not be taken for one that delays it
@@ -110,6 +112,12 @@ class Responder:
         else:
             self._performance.late_tokens += 1
 
+    def miss(self, index: int | None) -> None:
+        """Answer the event `index` by reflex if it waits for a token: there will be none."""
+        event = None if index is None else self._events.get(index)
+        if event is not None and event.timer is not None:
+            self._answer(event)
+
     def learn(self, body: np.void) -> None:
         """Take a BODY record: answer its event now if it still waits, then learn it.
 
@@ -120,7 +128,9 @@ class Responder:
             return
         if event.timer is not None:
             self._answer(event)
-        self._performance.n_learned += self._improviser.learn(event.attack, body, event.token)
+        if self._improviser.learn(event.attack, body, event.token):
+            self._performance.n_learned += 1
+            self._performance.n_learned_without_token += event.token is None
 
     def stop(self) -> None:
         """Wait no more; events that still did go unanswered."""
@@ -153,6 +163,8 @@ class Responder:
             return
         self._player.play(answer.notes)
         self._time_answer(event, in_use, deciding_ns, decided_ns)
+        if self._budget.is_late(event.onset_ns, self._scheduler.now_ns()):
+            self._performance.late_notes += len(answer.notes)
 
     def _heard_ns(self, event: _Event, in_use: _TokenInUse | None) -> int:
         """How much of the event's note the token contains; below 0 if it ends before the note."""
@@ -178,7 +190,6 @@ class Responder:
         performance.stages["oracle"].record(decided_ns - deciding_ns)
         performance.stages["midi"].record(sent_ns - decided_ns)
         performance.event_latency.record(sent_ns - event.onset_ns)
-        performance.late_notes += self._budget.is_late(event.onset_ns, sent_ns)
         if in_use is not None:
             heard_ns = self._heard_ns(event, in_use)
             performance.heard.record(heard_ns)

@@ -21,7 +21,7 @@ from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser, ImproviserConfig
-from realtime.midi import NOTE_ON, Message, NotePlayer
+from realtime.midi import ALL_NOTES_OFF, NOTE_ON, Message, NotePlayer
 from realtime.report import Performance
 from realtime.ring import Consumer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed
@@ -108,6 +108,13 @@ class WitnessSink(MemorySink):
         super().__init__()
         self.threads_at_close: set[str] | None = None
         self.n_sent_at_close = 0
+        self.threads_at_notes_off: set[str] | None = None
+
+    def send(self, message: Message, at_s: float) -> None:
+        """Look around when all notes are first said to be off."""
+        super().send(message, at_s)
+        if message[1] == ALL_NOTES_OFF and self.threads_at_notes_off is None:
+            self.threads_at_notes_off = threads_on_stage()
 
     def close(self) -> None:
         """Look around."""

@@ -49,6 +49,14 @@ def test_a_token_that_heard_too_little_is_not_considered() -> None:
     assert budget.is_considered(ms_to_ns(10))
 
 
+def test_a_slow_warm_up_is_one_pass_among_others() -> None:
+    """A hiccup before the first note must not make reflexes of the first minute."""
+    predictor = PassPredictor(first_ns=25_000)
+    for _ in range(20):
+        predictor.record(1000)
+    assert predictor.predicted_ns == 1000
+
+
 def test_the_predictor_starts_with_the_warm_up_and_follows_the_slow_passes() -> None:
     """A few slow passes among many raise the prediction; one alone does not."""
     predictor = PassPredictor(first_ns=1000)

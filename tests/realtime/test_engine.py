@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from realtime.doorbell import Doorbell
 from realtime.engine import WorkerStoppedError
 from realtime.errors import DeviceGoneError
 from realtime.midi import Message
+from realtime.monotonic import NS_PER_S
 from realtime.opening import TAKE
 from tests.conftest import REPOSITORY
 from tests.realtime.performing import BurstSource, Stage, burst, paced, read, threads_on_stage
@@ -225,7 +227,7 @@ def test_a_listener_that_fails_ends_the_performance(
 def test_an_encoder_that_hangs_leaves_reflexes_and_the_end(
     take_memory: Path, phrase: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events are answered without it, and the thread that will not end is left behind, and said."""
+    """Events are answered without it; the notes end before its end is waited for and given up."""
     monkeypatch.setattr(engine, "_JOIN_S", 0.01)
     encoder = SwitchedEncoder()
     stage = Stage(memory_path=take_memory, make_source=paced(phrase), encoder=encoder)
@@ -236,11 +238,26 @@ def test_an_encoder_that_hangs_leaves_reflexes_and_the_end(
     assert stage.performance.n_considered == 0
     (said,) = (line for line in logged if line["event"] == "engine.worker_abandoned")
     assert said["joined"] == {"listener": True, "encoder": False}
+    assert stage.sink.threads_at_notes_off == {"listener", "encoder"}
     assert stage.sink.threads_at_close == {"encoder"}
     encoder.gate.set()
     for thread in threading.enumerate():
         if thread.name == "encoder":
             thread.join(TIMEOUT_S)
+    stage.assert_tidy()
+
+
+def test_a_worker_that_is_overdue_is_not_waited_for(take_memory: Path, phrase: Path) -> None:
+    """Of a pass that takes twice what was predicted nothing more is expected."""
+    stage = Stage(memory_path=take_memory, make_source=paced(phrase))
+    now_ns = time.monotonic_ns()
+    predicted_ns = stage.engine._predict_finish_ns(now_ns) - now_ns
+    stage.engine._worker.busy_since_ns = now_ns - predicted_ns // 2
+    assert stage.engine._predict_finish_ns(now_ns) == now_ns + 2 * predicted_ns - predicted_ns // 2
+    stage.engine._worker.busy_since_ns = now_ns - 2 * predicted_ns - 1
+    assert stage.engine._predict_finish_ns(now_ns) > now_ns + 3600 * NS_PER_S
+    stage.engine._worker.busy_since_ns = 0
+    stage.play(seconds=0.01)
     stage.assert_tidy()
 
 

@@ -24,6 +24,7 @@ def test_negative_and_endless_durations_are_counted_at_the_ends() -> None:
     histogram.record(1 << 62)
     assert histogram.n == 2
     assert histogram.percentile_ns(50) == 0
+    assert histogram.n_negative == 1
     assert histogram.max_ns == (1 << 40) - 1
 
 

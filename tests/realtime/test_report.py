@@ -83,8 +83,18 @@ def test_the_counts_say_what_became_of_every_event() -> None:
     """In words, with reasons."""
     text = printed(performance().as_dict({}))
     assert "4 events heard, 3 answered (67% considered) with 5 notes, 1 not (1 too late)" in text
-    assert "4 events learned; requests relaxed: register 2, taboo 1" in text
+    assert "4 events learned (0 without a token); requests relaxed: register 2, taboo 1" in text
     assert "17 silenced samples" in text
+    assert "0 MIDI outlets" in text
+    assert "below 0" not in text
+
+
+def test_a_clock_that_makes_latencies_negative_is_said() -> None:
+    """Counted as 0 they would only look excellent."""
+    made = performance()
+    made.stages["capture"].record(-1)
+    made.event_latency.record(-1)
+    assert "2 timings were below 0" in printed(made.as_dict({}))
 
 
 def test_a_report_is_written_over_an_older_one(tmp_path: Path) -> None:

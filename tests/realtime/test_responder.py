@@ -252,6 +252,41 @@ def test_a_late_note_can_be_dropped_for_a_counted_reason(heard_ms: float, n_answ
     assert len(stage.note_on_times_ms) == n_answers
 
 
+def test_a_token_that_will_not_come_is_not_waited_for(stage: Stage) -> None:
+    """The worker has skipped the window: a reflex now is better than a reflex later."""
+    stage.hear(3)
+    stage.responder.miss(None)  # a regular window was skipped: nobody's business
+    assert stage.responder.is_waiting
+    stage.responder.miss(3)
+    assert stage.improviser.asked == [(3, None, False)]
+    assert stage.note_on_times_ms == [HEARD_MS]
+    stage.responder.miss(3)
+    assert stage.performance.n_answers == 1
+
+
+def test_what_is_learned_without_a_token_is_counted_apart(stage: Stage) -> None:
+    """It can be played from, but not be found by what it sounded like."""
+    stage.responder.recognise(1, 0)
+    stage.pass_ns = NS_PER_S
+    stage.hear(0)
+    stage.responder.learn(body(0))
+    stage.recognise(5, stage.hear(1))
+    stage.responder.learn(body(1))
+    assert stage.performance.n_learned == 2
+    assert stage.performance.n_learned_without_token == 1
+
+
+def test_an_event_whose_body_was_refused_is_forgotten(stage: Stage) -> None:
+    """A body comes before the next attack, or never."""
+    stage.pass_ns = NS_PER_S
+    stage.hear(0)
+    stage.hear(1)
+    stage.responder.learn(body(0))
+    assert stage.improviser.taught == []
+    stage.responder.learn(body(1))
+    assert stage.improviser.taught == [(1, None)]
+
+
 def test_silence_has_its_reason(stage: Stage) -> None:
     """It is no answer, and has no latency."""
     stage.improviser.is_silent = True

@@ -11,6 +11,7 @@ from typing import Final
 from models.terminal import CommandLine
 
 DEFAULT_MEMORY: Final = Path("calling_card.memory")
+LONGEST_S: Final = 7 * 24 * 3600
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -68,7 +69,7 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
 
 def _add_manner(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--seconds", type=_above_zero, metavar="N", help="stop after this many seconds")
+    add("--seconds", type=_duration_s, metavar="N", help="stop after this many seconds")
     add(
         "--pace",
         choices=("realtime", "free"),
@@ -108,14 +109,16 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _above_zero(text: str) -> float:
-    """Read a finite number above 0."""
+def _duration_s(text: str) -> float:
+    """Read how long to play; beyond a week it is a slip, and no clock need count so far."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    if not 0 < value <= LONGEST_S:
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0 and at most {LONGEST_S} (a week), got {text}"
+        )
     return value
 
 

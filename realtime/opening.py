@@ -41,12 +41,10 @@ def require_outputs(options: argparse.Namespace) -> None:
     sources = [TAKE, *map(Path, filter(None, (options.memory, options.input, options.config)))]
     for output in filter(None, (options.midi_file, options.report)):
         require_writable(output, sources=sources)
-    if options.report is not None and options.report == options.midi_file:
-        raise OutputPathError(f"{options.report} cannot be both: choose another --report.")
 
 
 def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:
-    """Open the recording that is meant, if it is one: a path, or a name that ends like one.
+    """Open the recording that is meant, if it is one: a file, or a name that ends like one.
 
     Raises
     ------
@@ -56,7 +54,7 @@ def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:
     if what is None:
         return None
     path = Path(what)
-    if path.suffix.lower() not in SUFFIXES and not path.exists():
+    if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return None
     return _with_channel(AudioFile(path), config)
 
@@ -142,7 +140,7 @@ def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> O
     MidiPortError
         The port that was named cannot be had.
     OutputPathError
-        The file cannot be written.
+        The file is the report's, too.
     """
     port, midi_file = None, options.midi_file
     if options.midi_out not in (None, NO_PORT):
@@ -154,10 +152,20 @@ def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> O
             midi_file = midi_file or DEFAULT_MIDI_FILE
     if is_take:
         midi_file = midi_file or DEFAULT_MIDI_FILE
+    if midi_file is not None and _is_same(midi_file, options.report):
+        raise OutputPathError(
+            f"{options.report} cannot be both the report and the MIDI file: choose another "
+            "--report."
+        )
     outlets = Outlets(port=port, midi_file=None if midi_file is None else MidiFileSink(midi_file))
     for sink in outlets.sinks:
         tell(f"Notes go to {sink.name}.")
     return outlets
+
+
+def _is_same(path: Path, other: Path | None) -> bool:
+    """Say whether two paths, however they are written, lead to one file."""
+    return other is not None and path.resolve() == other.resolve()
 
 
 def _with_channel(file: AudioFile, config: CaptureConfig) -> AudioFile:

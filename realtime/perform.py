@@ -130,8 +130,8 @@ def perform(options: argparse.Namespace, tell: Tell) -> None:
         source = open_source(recording, options.input, config.capture, frames_ready, tell)
     elif options.input is not None and recording is None:
         raise NotLiveError(
-            "--pace free is for recordings and cannot hurry a live input: give a recording to "
-            "--input, or leave --pace out."
+            f"--pace free is for recordings and cannot hurry a live input, and {options.input} "
+            "is no recording: give one to --input, or leave --pace out."
         )
     outlets = open_outlets(
         options,

@@ -20,6 +20,7 @@ from oracle import train
 from oracle.memory import Memory
 from realtime import opening, perform
 from realtime.errors import DeviceFormatError, DeviceNotFoundError
+from realtime.source import CaptureConfig
 from tests.commands import (
     N_NOTES,
     RATE_HZ,
@@ -151,6 +152,15 @@ def test_without_an_input_the_bundled_take_is_answered(
     assert n_notes(folder / "performance.mid") > 0
 
 
+def test_the_report_never_takes_the_place_of_the_default_midi_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody named that file, and still it is the performance."""
+    arguments = ("--memory", "solo.memory", "--pace", "free", "--report", "performance.mid")
+    assert_refused(run(capsys, *arguments), r"performance\.mid cannot be both the report and")
+    assert not Path("performance.mid").exists()
+
+
 def test_headless_it_speaks_json_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line on stderr is an object, the last with the report, and stdout is empty."""
     ended = run(capsys, *REHEARSE, "--headless", "--midi-file", "a.mid")
@@ -233,7 +243,7 @@ def nothing() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "no recording": (nothing, ["--input", "none.wav"], r"none\.wav is not a file: check the name"),
-    "a folder": (nothing, ["--input", "."], r"\. is not a file: check the name of the recording"),
+    "a folder": (nothing, ["--input", "."], r"and \. is no recording: give one to --input"),
     "text": (
         lambda: Path("solo.wav").write_text("la la la"),
         [],
@@ -307,18 +317,28 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "a report in place of the MIDI file": (
         nothing,
         ["--report", "out.mid"],
-        r"out\.mid cannot be both: choose another --report",
+        r"out\.mid cannot be both the report and the MIDI file: choose another --report",
+    ),
+    "a report in place of the MIDI file, by another way": (
+        lambda: Path("way.mid").symlink_to("out.mid"),
+        ["--report", "way.mid"],
+        r"way\.mid cannot be both the report and the MIDI file",
     ),
     "a live input at a free pace": (
         nothing,
         ["--input", "default"],
         r"--pace free is for recordings and cannot hurry a live input",
     ),
-    "no seconds": (nothing, ["--seconds", 0], r"--seconds: must be a number above 0, got 0"),
-    "less than no seconds": (nothing, ["--seconds", -1], r"must be a number above 0, got -1"),
-    "seconds that are no number": (nothing, ["--seconds", "nan"], r"above 0, got nan; see --help"),
-    "a minute in words": (nothing, ["--seconds", "1min"], r"above 0, got 1min"),
-    "endless seconds": (nothing, ["--seconds", "inf"], r"above 0, got inf"),
+    "no seconds": (nothing, ["--seconds", 0], r"--seconds: must be a number above 0 .*, got 0"),
+    "less than no seconds": (nothing, ["--seconds", -1], r"must be a number above 0 .*, got -1"),
+    "seconds that are no number": (
+        nothing,
+        ["--seconds", "nan"],
+        r"above 0 .*, got nan; see --help",
+    ),
+    "a minute in words": (nothing, ["--seconds", "1min"], r"above 0 .*, got 1min"),
+    "endless seconds": (nothing, ["--seconds", "inf"], r"at most 604800 \(a week\), got inf"),
+    "aeons": (nothing, ["--seconds", "1e305"], r"at most 604800 \(a week\), got 1e305"),
     "a seed below 0": (nothing, ["--seed", -1], r"must be a whole number from 0, got -1"),
     "a pace there is not": (nothing, ["--pace", "allegro"], r"--pace: invalid choice: 'allegro'"),
     "an option there is not": (nothing, ["--loud"], r"unrecognized arguments: --loud"),
@@ -489,6 +509,20 @@ def test_an_input_that_was_named_is_never_replaced(
     assert_refused(ended, "There is no audio input 'Scarlett': choose one of")
     Path("config.toml").write_text('[capture]\ndevice = "Scarlett"\n')
     assert_refused(run(capsys, "--memory", "solo.memory"), "There is no audio input 'Scarlett'")
+
+
+def test_a_folder_hides_no_input_of_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no file is asked of the machine."""
+
+    def refuse(config: CaptureConfig, doorbell: object) -> None:
+        raise DeviceNotFoundError(f"{config.device} was asked for.")
+
+    monkeypatch.setattr(opening, "AudioInput", refuse)
+    Path("USB").mkdir()
+    ended = run(capsys, "--memory", "solo.memory", "--input", "USB")
+    assert_refused(ended, "USB was asked for")
 
 
 def test_an_input_that_is_there_but_does_not_fit_is_not_replaced(

@@ -123,9 +123,9 @@ def _settle_notes(state: ListenerState, pitch: float, clarity: float) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _velocity(state: ListenerState) -> float:
-    """Place the event's level below the loudest of the recent past."""
+    """Place the event's level below forte."""
     event, live = state.event[0], state.live[0]
-    below_db = event["level_db"] - live["loudest_db"]
+    below_db = event["level_db"] - live["forte_db"]
     velocity = LOUDEST_VELOCITY * 10 ** (below_db / VELOCITY_DB_PER_DECADE)
     return float(min(max(velocity, 1.0), 127.0))
 

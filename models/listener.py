@@ -49,6 +49,8 @@ HELD_RATE = 0.1
 """… while the held one follows a drift by this share per track."""
 EXTREMES_DB_PER_S = 2.0
 """The loudest and the quietest level of the recent past are forgotten so fast."""
+FORTE_DB_PER_S = 0.1
+"""What forte is is forgotten slowly: a rest makes no pianissimo loud."""
 
 
 class Listener:
@@ -172,6 +174,7 @@ def _follow_level(state: ListenerState, level_db: float) -> None:
     step_db = EXTREMES_DB_PER_S / FRAMES_PER_S
     live["loudest_db"] = max(live["loudest_db"] - step_db, level_db)
     live["quietest_db"] = min(live["quietest_db"] + step_db, max(level_db, state.gate_dbfs))
+    live["forte_db"] = max(live["forte_db"] - FORTE_DB_PER_S / FRAMES_PER_S, level_db)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

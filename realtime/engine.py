@@ -90,6 +90,7 @@ class Engine:
         self._budget = Budget(budget)
         self._clock = StreamClock(source.rate_hz, latency_s=source.latency_s)
         self._predictor = PassPredictor(0)
+        self._scheduler = LoopScheduler()
         self._events_ready, self._work, self._tokens_ready = Doorbell(), Doorbell(), Doorbell()
         self._doorbells = (frames_ready, self._events_ready, self._work, self._tokens_ready)
         self._published, self._events = make_ring(_RING_RECORDS, EVENT_DTYPE)
@@ -131,9 +132,8 @@ class Engine:
         ExceptionGroup
             What ended the performance early, such as `DeviceGoneError`.
         """
-        scheduler = LoopScheduler(asyncio.get_running_loop(), monotonic_ns())
         with contextlib.ExitStack() as way_out:
-            player = way_out.enter_context(self._make_player(scheduler))
+            player = way_out.enter_context(self._make_player(self._scheduler))
             way_out.callback(self._count, player)
             way_out.callback(self._count_unheard)
             way_out.callback(self._join_workers)
@@ -141,7 +141,7 @@ class Engine:
             responder = Responder(
                 improviser=self._improviser,
                 player=player,
-                scheduler=scheduler,
+                scheduler=self._scheduler,
                 clock=self._clock,
                 budget=self._budget,
                 performance=self._performance,
@@ -268,8 +268,11 @@ class Engine:
     def _follow(self) -> None:
         """Bring the clock up to the newest block."""
         stamps = self._source.stamps.pop_nowait()
-        if stamps.size:
-            self._clock.follow(stamps)
+        if not stamps.size:
+            return
+        self._clock.follow(stamps)
+        if stamps["frame"][0] == 0:  # what is kept of the notes counts from the first frame
+            self._scheduler.start_ns = self._clock.monotonic_ns(0)
 
     def _count(self, player: NotePlayer) -> None:
         """Read the counters that others write."""

@@ -81,17 +81,16 @@ class Scheduler(Protocol):
 
 
 class LoopScheduler:
-    """The scheduler of a performance: the event loop's timers, by the monotonic clock.
+    """The scheduler of a performance: the running loop's timers, by the monotonic clock.
 
-    Parameters
+    Attributes
     ----------
-    start_ns
-        Monotonic time of the stream's start.
+    start_ns : int
+        Monotonic time of the stream's start: now, until it is set, before the first note.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, start_ns: int) -> None:
-        self._loop = loop
-        self._start_ns = start_ns
+    def __init__(self) -> None:
+        self.start_ns = monotonic_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds of the monotonic clock."""
@@ -99,11 +98,12 @@ class LoopScheduler:
 
     def now_s(self) -> float:
         """Seconds since the stream's start."""
-        return (monotonic_ns() - self._start_ns) / NS_PER_S
+        return (monotonic_ns() - self.start_ns) / NS_PER_S
 
     def call_at(self, when_s: float, callback: Callable[..., object], *args: object) -> Timer:
         """Book a call; the loop's own clock may have another origin, so by what is left."""
-        return self._loop.call_later(max(0.0, when_s - self.now_s()), callback, *args)
+        loop = asyncio.get_running_loop()
+        return loop.call_later(max(0.0, when_s - self.now_s()), callback, *args)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

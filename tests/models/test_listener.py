@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,9 +23,12 @@ from benchmarks.listening import (
     score_pitch,
     score_solo,
 )
+from models.audio_file import AudioFile
 from models.listener import ATTACK, BODY, EVENT_DTYPE, Listener, ListenerConfig, hear_kernel
 
 RATE_HZ = 44100
+
+TAKES = Path(__file__).resolve().parents[2] / "takes"
 
 
 def tone(
@@ -216,12 +220,33 @@ def test_a_chord_is_heard_as_its_notes() -> None:
 
 
 def test_soft_and_loud_stay_apart() -> None:
-    """Velocity falls by ten in 40 dB below the loudest of the recent past."""
+    """Velocity falls by ten in 40 dB below forte."""
     frames = np.concatenate([tone(60, 0.5), tone(64, 0.5, level=0.02), tone(67, 0.5), silence(1.0)])
     records = Listener(RATE_HZ).hear(frames)
     loud, soft, again = records[records["kind"] == BODY]["velocity"]
     assert soft / loud == pytest.approx(10 ** (-14 / 40), rel=0.1)
     assert again == pytest.approx(loud, rel=0.1)
+
+
+def test_the_dynamics_of_the_take_are_heard() -> None:
+    """From its soft opening on: nothing louder need have been heard before."""
+    score = list(mido.MidiFile(TAKES / "calling_card.mid"))
+    starts_s = np.cumsum([message.time for message in score])
+    begun = [i for i, m in enumerate(score) if m.type == "note_on" and m.velocity > 0]
+    take = AudioFile(TAKES / "calling_card.flac")
+    (frames,) = take.blocks(take.n_frames)
+    records = Listener(take.rate_hz).hear(frames)
+    attacks = records[records["kind"] == ATTACK]
+    played, heard = [], []
+    for attack in attacks:
+        onset_s = attack["onset_frame"] / take.rate_hz
+        near = [score[i].velocity for i in begun if abs(starts_s[i] - onset_s) < 0.05]
+        if near:
+            played.append(max(near))
+            heard.append(float(attack["velocity"]))
+    assert len(played) > 50
+    assert np.corrcoef(played, heard)[0, 1] > 0.8
+    assert max(heard[:3]) < np.mean(heard)
 
 
 @pytest.mark.parametrize("decay_s", [0.05, 0.2])

@@ -21,7 +21,7 @@ from realtime import engine, listening
 from realtime.doorbell import Doorbell
 from realtime.engine import WorkerStoppedError
 from realtime.errors import DeviceGoneError
-from realtime.midi import Message
+from realtime.midi import NOTE_ON, Message
 from realtime.monotonic import NS_PER_S
 from realtime.opening import TAKE
 from tests.conftest import REPOSITORY
@@ -105,6 +105,20 @@ def test_sound_that_comes_in_a_burst_loses_no_event(take_memory: Path) -> None:
     )
     assert stage.performance.n_events == (records["kind"] == ATTACK).sum()
     assert stage.performance.refused_records == 0
+
+
+def test_what_is_kept_counts_from_the_first_frame(take_memory: Path, phrase: Path) -> None:
+    """Laid beside the recording, each note lies where it sounded, however slow the start was."""
+    stage = Stage(memory_path=take_memory, make_source=paced(phrase))
+    begin = stage.source.start
+    stage.source.start = lambda: (time.sleep(1.0), begin())[1]  # type: ignore[method-assign]
+    stage.play()
+    first_s = next(at_s for at_s, message in stage.sink.sent if message[0] == NOTE_ON)
+    heard_s = stage.memory.provenance.heard_ms / 1e3
+    audio, rate_hz = read(phrase)
+    (attack, *_) = Listener(rate_hz, ListenerConfig(heard_ms=heard_s * 1e3)).hear(audio)
+    latency_s = first_s - attack["onset_frame"] / rate_hz
+    assert heard_s <= latency_s < heard_s + 0.9  # 1 s more if it counted from anywhere else
 
 
 def test_after_so_many_seconds_it_ends(take_memory: Path) -> None:

@@ -1,27 +1,37 @@
 """Atomics: loads, stores and fences that order memory between two threads.
 
-Runs inside compiled kernels on any thread, with or without the GIL; never blocks. Each is one LLVM
-instruction. The Python body is what runs interpreted (``NUMBA_DISABLE_JIT=1``), where the GIL
-orders everything.
+Any thread, with or without the GIL; never blocks. Each is one LLVM instruction, inlined in kernels.
+Loads and stores are kernels themselves, so that Python, too, orders memory when it calls them; only
+with ``NUMBA_DISABLE_JIT=1``, where every thread holds the GIL, does a Python body run.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 _WORD_BYTES = 8
 
 
+@njit(nogil=True, cache=True)
 def load_acquire(words: NDArray[np.int64], index: int) -> int:
-    """Read ``words[index]``; whatever follows in program order is read after it."""
+    """Read ``words[index]``, from Python or a kernel; whatever follows it is read after it."""
+    return _load(words, index)
+
+
+@njit(nogil=True, cache=True)
+def store_release(words: NDArray[np.int64], index: int, value: int) -> None:
+    """Write ``words[index]``, from Python or a kernel; what precedes it is visible before it."""
+    _store(words, index, value)
+
+
+def _load(words: NDArray[np.int64], index: int) -> int:
     return int(words[index])
 
 
-def store_release(words: NDArray[np.int64], index: int, value: int) -> None:
-    """Write ``words[index]``; whatever precedes it in program order is visible before it."""
+def _store(words: NDArray[np.int64], index: int, value: int) -> None:
     words[index] = value
 
 
@@ -76,13 +86,13 @@ def _fence_release(typing_context: Any) -> Any:
     return types.void(), emit
 
 
-@overload(load_acquire, strict=False)
-def _compile_load_acquire(words: Any, index: Any) -> Any:
+@overload(_load, strict=False)
+def _compile_load(words: Any, index: Any) -> Any:
     return lambda words, index: _load_acquire(words, index)
 
 
-@overload(store_release, strict=False)
-def _compile_store_release(words: Any, index: Any, value: Any) -> Any:
+@overload(_store, strict=False)
+def _compile_store(words: Any, index: Any, value: Any) -> Any:
     return lambda words, index, value: _store_release(words, index, value)
 
 

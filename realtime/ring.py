@@ -193,7 +193,7 @@ class Producer:
     @property
     def n_written(self) -> int:
         """Records published so far: the position of the next one. Any thread."""
-        return int(self.ring.counters[WRITTEN])
+        return int(load_acquire(self.ring.counters, WRITTEN))
 
     @property
     def n_refused(self) -> int:
@@ -238,17 +238,17 @@ class Consumer:
             raise ValueError(f"n must be from 0 to the {n_readable} readable records, got {n}")
         release(self.ring, n)
 
-    def pop_nowait(self, n_max: int | None = None) -> NDArray[Any]:
-        """Copy the oldest readable records, at most `n_max` if given, and release them."""
+    def pop_nowait(self) -> NDArray[Any]:
+        """Copy all readable records and release them."""
         _, n = readable(self.ring)
-        out = np.empty(n if n_max is None else min(n, n_max), self.ring.records.dtype)
+        out = np.empty(n, self.ring.records.dtype)
         pop(self.ring, out)
         return out
 
     @property
     def n_released(self) -> int:
         """Records done with so far: the position of the oldest readable one. Any thread."""
-        return int(self.ring.counters[RELEASED])
+        return int(load_acquire(self.ring.counters, RELEASED))
 
 
 class Observer:
@@ -262,7 +262,7 @@ class Observer:
     @property
     def newest(self) -> int:
         """Position one past the newest record: a span that ends here is the latest there is."""
-        return int(self._ring.counters[WRITTEN])
+        return int(load_acquire(self._ring.counters, WRITTEN))
 
     def read(self, position: int, out: NDArray[Any]) -> Seen:
         """Copy the records from absolute `position` on.
@@ -319,7 +319,8 @@ def make_ring(capacity: int, dtype: DTypeLike) -> tuple[Producer, Consumer]:
     producer, consumer = Producer(ring), Consumer(ring)
     producer.push_nowait(np.empty(0, dtype))
     consumer.pop_nowait()
-    Observer(ring).read(0, np.empty(0, dtype))
+    observer = Observer(ring)
+    observer.read(observer.newest, np.empty(0, dtype))
     return producer, consumer
 
 

@@ -1,17 +1,22 @@
 """Whether the orderings the rings rely on reach the compiled code."""
 
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.dispatcher import Dispatcher
 
 from realtime._atomics import fence_acquire, fence_release, load_acquire, store_release
+from tests.conftest import REPOSITORY
 
 
-def test_interpreted_and_compiled_do_the_same() -> None:
-    """The Python body and the instruction read and write the same word."""
+def test_python_and_kernels_do_the_same() -> None:
+    """Both read and write the same word."""
 
     def move(words: Any) -> Any:
         fence_acquire()
@@ -21,6 +26,26 @@ def test_interpreted_and_compiled_do_the_same() -> None:
 
     assert move(np.array([41, 0, 7])).tolist() == [41, 42, 7]
     assert njit(move)(np.array([41, 0, 7])).tolist() == [41, 42, 7]
+
+
+def test_python_too_orders_memory() -> None:
+    """What Python calls is the compiled instruction: a plain access of numpy's orders nothing."""
+    assert isinstance(load_acquire, Dispatcher)
+    assert isinstance(store_release, Dispatcher)
+
+
+def test_the_kernels_run_interpreted() -> None:
+    """With NUMBA_DISABLE_JIT they are plain accesses."""
+    code = """
+import numpy as np
+from realtime._atomics import fence_acquire, load_acquire, store_release
+words = np.array([41, 0])
+store_release(words, 1, load_acquire(words, 0) + 1)
+fence_acquire()
+assert words.tolist() == [41, 42]
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=REPOSITORY, check=True)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from realtime.ring import (
     claim,
     make_ring,
     observe,
+    pop,
     publish,
     push,
     readable,
@@ -96,15 +97,6 @@ def test_what_wraps_around_is_read_as_two_slices() -> None:
     assert np.shares_memory(first, producer.ring.records)
 
 
-def test_popping_a_few_leaves_the_rest() -> None:
-    """`n_max` bounds what is taken."""
-    producer, consumer = make_ring(8, np.float32)
-    producer.push_nowait(numbers(0, 5))
-    assert consumer.pop_nowait(2).tolist() == [0.0, 1.0]
-    assert consumer.n_released == 2
-    assert consumer.pop_nowait(100).tolist() == [2.0, 3.0, 4.0]
-
-
 def test_strided_and_read_only_records_go_in_too() -> None:
     """What numba would call another type is copied first."""
     producer, consumer = make_ring(8, np.float32)
@@ -154,7 +146,8 @@ def test_it_behaves_like_a_bounded_list(capacity: int, steps: list[tuple[bool, i
             n_pushed += n if fits else 0
             n_refused += 0 if fits else n
         else:
-            assert consumer.pop_nowait(n).tolist() == twin[:n]
+            out = np.empty(n, np.int64)
+            assert out[: pop(consumer.ring, out)].tolist() == twin[:n]
             del twin[:n]
     assert np.concatenate(consumer.readable()).tolist() == twin
     assert (producer.n_written, producer.n_refused) == (n_pushed, n_refused)

@@ -1,9 +1,10 @@
 """Doorbell: wake another thread by one byte through a pipe.
 
 Any thread may ring, from Python or from a compiled kernel without the GIL; it never blocks. One
-thread answers: an event loop that watches `Doorbell.fileno`, or a kernel in `wait_doorbell`. The
-bell carries no data and rings before the answer fuse into one: whoever answers drains it first and
-then looks at the rings it guards, so that nothing published before a ring is missed.
+thread answers: an event loop that watches `Doorbell.fileno`, or a kernel in `wait_doorbell`, which
+allocates nothing. The bell carries no data and rings before the answer fuse into one: whoever
+answers drains it first and then looks at the rings it guards, so that nothing published before a
+ring is missed.
 """
 
 import os
@@ -11,8 +12,10 @@ import select
 from typing import Any, Final
 
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
 RUNG: Final = 1
 TIMED_OUT: Final = 0
@@ -21,12 +24,45 @@ CLOSED: Final = -1
 _POLLIN: Final = 0x001
 _POLLNVAL: Final = 0x020  # both as on Linux and macOS
 _BELL: Final = np.zeros(1, np.uint8)
-_POLL_FD: Final = np.dtype([("fd", np.int32), ("events", np.int16), ("revents", np.int16)])
 _DRAIN_BYTES: Final = 512
 
+_INT16 = ir.IntType(16)
+_INT32 = ir.IntType(32)
+_INT64 = ir.IntType(64)
+_POLL_FD = ir.LiteralStructType([_INT32, _INT16, _INT16])  # fd, events, revents
+
 _write = types.ExternalFunction("write", types.intp(types.int32, types.voidptr, types.uintp))
-_read = types.ExternalFunction("read", types.intp(types.int32, types.voidptr, types.uintp))
-_poll = types.ExternalFunction("poll", types.int32(types.voidptr, types.uintp, types.int32))
+
+
+@intrinsic
+def _read_some(typing_context: Any, read_fd: Any) -> Any:
+    """Emit a read into the stack: how many bytes there were, up to `_DRAIN_BYTES`, or -1."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rings = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(8), _DRAIN_BYTES))
+        signature_c = ir.FunctionType(_INT64, [_INT32, rings.type, _INT64])
+        read = cgutils.get_or_insert_function(builder.module, signature_c, "read")
+        return builder.call(read, [args[0], rings, _INT64(_DRAIN_BYTES)])
+
+    return types.int64(types.int32), emit
+
+
+@intrinsic
+def _poll_readable(typing_context: Any, read_fd: Any, timeout_ms: Any) -> Any:
+    """Emit a poll for bytes: the events there are, 0 when the time is over, -1 when interrupted."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        poll_fd = cgutils.alloca_once(builder, _POLL_FD)
+        asked = cgutils.pack_struct(builder, [args[0], _INT16(_POLLIN), _INT16(0)])
+        builder.store(asked, poll_fd)
+        signature_c = ir.FunctionType(_INT32, [poll_fd.type, _INT64, _INT32])
+        poll = cgutils.get_or_insert_function(builder.module, signature_c, "poll")
+        n_ready = builder.call(poll, [poll_fd, _INT64(1), args[1]])
+        events = builder.zext(builder.extract_value(builder.load(poll_fd), 2), _INT64)
+        is_interrupted = builder.icmp_signed("<", n_ready, _INT32(0))
+        return builder.select(is_interrupted, _INT64(-1), events)
+
+    return types.int64(types.int32, types.int32), emit
 
 
 def ring_doorbell(write_fd: int) -> None:
@@ -61,8 +97,7 @@ def drain_doorbell(read_fd: int) -> None:
 @overload(drain_doorbell, strict=False)
 def _compile_drain_doorbell(read_fd: Any) -> Any:
     def impl(read_fd):  # type: ignore[no-untyped-def]
-        rings = np.empty(_DRAIN_BYTES, np.uint8)
-        while _read(read_fd, rings.ctypes, _DRAIN_BYTES) == _DRAIN_BYTES:
+        while _read_some(read_fd) == _DRAIN_BYTES:
             pass
 
     return impl
@@ -97,16 +132,12 @@ def wait_doorbell(read_fd: int, timeout_ms: int) -> int:
 @overload(wait_doorbell, strict=False)
 def _compile_wait_doorbell(read_fd: Any, timeout_ms: Any) -> Any:
     def impl(read_fd, timeout_ms):  # type: ignore[no-untyped-def]
-        poll_fd = np.empty(1, _POLL_FD)
-        poll_fd[0].fd = read_fd
-        poll_fd[0].events = _POLLIN
-        poll_fd[0].revents = 0
-        n = -1
-        while n < 0:  # only EINTR: the one structure is valid and always the same
-            n = _poll(poll_fd.ctypes, 1, timeout_ms)
-        if n == 0:
+        events = -1
+        while events < 0:  # only EINTR: the one structure is valid and always the same
+            events = _poll_readable(read_fd, timeout_ms)
+        if events == 0:
             return TIMED_OUT
-        if poll_fd[0].revents & _POLLNVAL:
+        if events & _POLLNVAL:
             return CLOSED
         drain_doorbell(read_fd)
         return RUNG

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numba import njit
 
 from realtime.doorbell import CLOSED, RUNG, TIMED_OUT, Doorbell, ring_doorbell, wait_doorbell
 from realtime.ring import Ring, make_ring, pop, push, readable
+from tests.conftest import REPOSITORY
 
 PIPE_BYTES = 65_536
 
@@ -109,6 +111,19 @@ def test_a_signal_does_not_end_a_kernels_wait(bell: Doorbell) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert handled
+
+
+def test_a_kernel_s_wait_allocates_nothing(tmp_path: Path) -> None:
+    """The listener waits some hundred times a second: all it needs lies on its stack."""
+    code = """
+from tests.realtime.test_doorbell import Doorbell, wait_kernel
+wait_kernel(Doorbell().read_fd, 0)
+(code,) = wait_kernel.inspect_llvm().values()
+assert "@poll" in code and "@read" in code
+assert "NRT_Allocate" not in code and "NRT_MemInfo_alloc" not in code
+"""
+    fresh = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}  # cached code cannot be inspected
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, env=fresh, check=True)
 
 
 def test_the_kernels_run_interpreted() -> None:

@@ -7,7 +7,7 @@ anything it is seen to be there, so that its library has nothing to say on the m
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -102,11 +102,6 @@ def open_port(name: str) -> MidiPort:
     return _open(ports[found[0]], found[0])
 
 
-def list_ports() -> list[str]:
-    """Name every port that `open_port` can find now, in the order of its systems."""
-    return [name for system in _present_systems() for name in _port_names(system)]
-
-
 def _present_systems() -> list[int]:
     """Give RtMidi's numbers of the MIDI systems that are there, the one to prefer first."""
     compiled = rtmidi.get_compiled_api()
@@ -125,22 +120,24 @@ def _is_present(system: int) -> bool:
 
 
 def _port_names(system: int) -> list[str]:
-    with _refusals():
+    with _refusals(), ExitStack() as way_out:
         midi_out = rtmidi.MidiOut(system, name=CLIENT_NAME)
+        way_out.callback(midi_out.delete)
         names: list[str] = midi_out.get_ports()
-        midi_out.delete()
     return names
 
 
 def _open(system: int, name: str | None) -> MidiPort:
     """Open the port of that very name, or a virtual one without a name."""
-    with _refusals():
+    with _refusals(), ExitStack() as undo:
         midi_out = rtmidi.MidiOut(system, name=CLIENT_NAME)
+        undo.callback(midi_out.delete)
         if name is None:
             midi_out.open_virtual_port(CLIENT_NAME)
         else:
             midi_out.open_port(midi_out.get_ports().index(name), CLIENT_NAME)
         watch = JackWatch() if system == rtmidi.API_UNIX_JACK else None
+        undo.pop_all()
     return MidiPort(midi_out, name or CLIENT_NAME, watch)
 
 

@@ -31,8 +31,8 @@ def monotonic_ns() -> int:
 
 
 def sleep_ns(duration_ns: int) -> None:
-    """Sleep for a while, from Python or a kernel; a signal cuts it short in a kernel."""
-    time.sleep(duration_ns / NS_PER_S)
+    """Sleep, from Python or a kernel, where a signal cuts it short; below 0 it does not."""
+    time.sleep(max(duration_ns, 0) / NS_PER_S)
 
 
 @intrinsic

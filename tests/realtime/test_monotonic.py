@@ -38,6 +38,12 @@ def test_a_kernel_sleeps_no_less_than_asked() -> None:
     assert slept_ns(1_000_000_001) >= 1_000_000_001
 
 
+def test_no_time_is_not_slept() -> None:
+    """A deadline that is over already is no error, from Python or a kernel."""
+    sleep_ns(-1)
+    assert slept_ns(-1) >= 0
+
+
 def test_the_kernels_run_interpreted() -> None:
     """With NUMBA_DISABLE_JIT the same functions are Python's own."""
     code = """

@@ -103,11 +103,14 @@ def musician(name: str = "musician") -> Iterator[str]:
 @contextlib.contextmanager
 def seen_by_portaudio() -> Iterator[None]:
     """Let PortAudio see the server and its clients meanwhile, and let go of them in the end."""
-    from realtime.devices import refresh_devices
+    from realtime.devices import portaudio
 
-    refresh_devices()
+    sounddevice = portaudio()
+    sounddevice._terminate()
+    sounddevice._initialize()
     try:
         yield
     finally:
+        sounddevice._terminate()
         with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER="none"):
-            refresh_devices()
+            sounddevice._initialize()

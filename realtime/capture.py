@@ -23,7 +23,7 @@ from realtime.devices import (
     input_devices,
     n_channels_for,
     names,
-    portaudio,
+    refusals,
     supported_rate_hz,
 )
 from realtime.doorbell import Doorbell
@@ -33,6 +33,7 @@ from realtime.ring import Consumer, Ring
 from realtime.source import (
     BEAT_NS,
     STAMP_DTYPE,
+    STOP_S,
     CaptureConfig,
     Feed,
     deliver,
@@ -44,9 +45,8 @@ from realtime.source import (
 
 _PA_CONTINUE: Final = 0
 _SILENCE_S: Final = 1.0
+_SILENCE_BLOCKS: Final = 4
 """A stream that has not called back for so long has stopped, whatever it says."""
-_CLOSE_S: Final = 2.0
-"""Closing takes milliseconds, or the ten minutes PortAudio waits for a JACK server that died."""
 
 _USER_DATA_DTYPE: Final = np.dtype(
     [
@@ -183,13 +183,19 @@ class AudioInput:
         self._user_data = _user_data(self._feed, n_channels, mono_channel(config.channel))
         self._stream = self._open(device, n_channels)
         self.latency_s: float = self._stream.latency
-        self._is_stopped = False
+        self._silence_ns = round(
+            max(_SILENCE_S, _SILENCE_BLOCKS * self.block_frames / self.rate_hz) * NS_PER_S
+        )
+        self._closer: threading.Thread | None = None
 
     def _open(self, device: InputDevice, n_channels: int) -> Any:
-        sounddevice = portaudio()
         callback, finished = _compiled()
-        cast = sounddevice._ffi.cast
-        try:
+        with refusals(
+            AudioInputError,
+            f"The input {device.name!r} could not be opened",
+            f"close what else uses it, or choose another of {names(input_devices())}",
+        ) as sounddevice:
+            cast = sounddevice._ffi.cast
             return sounddevice._StreamBase(
                 kind="input",
                 device=device.index,
@@ -202,11 +208,6 @@ class AudioInput:
                 finished_callback=cast("PaStreamFinishedCallback*", finished.address),
                 userdata=cast("void*", self._user_data.ctypes.data),
             )
-        except sounddevice.PortAudioError as error:
-            raise AudioInputError(
-                f"The input {device.name!r} could not be opened ({error}): close what else uses "
-                f"it, or choose another of {names(input_devices())}."
-            ) from None
 
     def start(self) -> None:
         """Begin to listen.
@@ -216,25 +217,25 @@ class AudioInput:
         DeviceGoneError
             The device went away since the stream was opened.
         """
-        self.counters[BEAT_NS] = monotonic_ns()
-        try:
+        what = f"The input {self.name!r} does not start"
+        with refusals(DeviceGoneError, what, "reconnect it and try again"):
             self._stream.start()
-        except portaudio().PortAudioError as error:
-            raise DeviceGoneError(
-                f"The input {self.name!r} does not start ({error}): reconnect it and try again."
-            ) from None
+        self.counters[BEAT_NS] = monotonic_ns()  # starting may take seconds
 
-    def stop(self) -> None:
-        """Close the stream; the callback runs no more. Harmless when repeated."""
-        if self._is_stopped:
-            return
-        self._is_stopped = True
-        closer = threading.Thread(target=self._close, name="capture closer", daemon=True)
-        closer.start()
-        closer.join(_CLOSE_S)
-        if closer.is_alive():
-            abandon_portaudio()
-        end(self._feed)
+    def stop(self) -> bool:
+        """Close the stream, and say whether it is closed. Harmless when repeated.
+
+        PortAudio waits ten minutes for a JACK server that died. It is then left behind, and may
+        still ring the doorbell when it has waited.
+        """
+        if self._closer is None:
+            self._closer = threading.Thread(target=self._close, name="capture closer", daemon=True)
+            self._closer.start()
+            self._closer.join(STOP_S)
+            if self._closer.is_alive():
+                abandon_portaudio()
+            end(self._feed)
+        return not self._closer.is_alive()
 
     def _close(self) -> None:
         self._stream.close(ignore_errors=True)
@@ -247,10 +248,12 @@ class AudioInput:
         DeviceGoneError
             The device was unplugged, or its audio server ended.
         """
-        if self._is_stopped:
+        if self._closer is not None:
             return
-        is_silent = monotonic_ns() - self.counters[BEAT_NS] > _SILENCE_S * NS_PER_S
-        if is_silent or has_ended(self.counters) or not self._stream.active:
-            raise DeviceGoneError(
-                f"The input {self.name!r} has stopped: reconnect it, or restart its audio server."
-            )
+        what = f"The input {self.name!r} has stopped"
+        remedy = "reconnect it, or restart its audio server"
+        is_silent = monotonic_ns() - self.counters[BEAT_NS] > self._silence_ns
+        with refusals(DeviceGoneError, what, remedy):
+            is_active = self._stream.active
+        if is_silent or has_ended(self.counters) or not is_active:
+            raise DeviceGoneError(f"{what}: {remedy}.")

@@ -1,4 +1,4 @@
-"""Stream clock: which monotonic moment a frame belongs to, and the other way round.
+"""Stream clock: which monotonic moment a frame belongs to.
 
 One thread follows the stamps of an audio source; any thread may ask. A line is fitted through the
 stamps: position against the host time at which that frame was at the converter. It never sleeps,
@@ -12,7 +12,6 @@ positions before the gap keep theirs.
 
 import math
 from collections import deque
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ _STEP_NS: Final = 3_000_000
 
 _MAX_AGE_S: Final = 2.0
 _N_LINES: Final = 16
-_NO_STAMP: Final = (math.inf, 0, 0.0)  # lateness, frame, time
+_NO_STAMP: Final = (math.inf, 0, 0.0)  # where it puts the line's origin, its frame, its time
 
 
 class _Line(NamedTuple):
@@ -42,9 +41,6 @@ class _Line(NamedTuple):
 
     def ns_at(self, frame: int) -> float:
         return self.ns + (frame - self.frame) * self.ns_per_frame
-
-    def frame_at(self, ns: float) -> int:
-        return self.frame + int((ns - self.ns) // self.ns_per_frame)
 
 
 class StreamClock:
@@ -58,11 +54,6 @@ class StreamClock:
         The stream's stated input latency, for host APIs that give no ADC time. A block's first
         frame is then taken to be as old as the block is long and this much more: rather too old,
         as most APIs count one block in.
-
-    Attributes
-    ----------
-    n_gaps : int
-        How often frames were lost and a new line begun.
     """
 
     def __init__(self, rate_hz: float, *, latency_s: float = 0.0) -> None:
@@ -74,7 +65,6 @@ class StreamClock:
         self._dropped_frames = 0
         self._bin_frame = 0
         self._earliest = _NO_STAMP
-        self.n_gaps = 0
 
     @classmethod
     def exact(cls, rate_hz: float, start_ns: int) -> "StreamClock":
@@ -82,11 +72,6 @@ class StreamClock:
         clock = cls(rate_hz)
         clock._lines = (_Line(0, float(start_ns), clock._nominal_ns),)
         return clock
-
-    @property
-    def drift_ppm(self) -> float:
-        """How much longer a second of the source is than one of the host, in parts per million."""
-        return (self._newest_line().ns_per_frame / self._nominal_ns - 1.0) * 1e6
 
     def monotonic_ns(self, frame: int) -> int:
         """Return when the frame at this position was at the converter. Any thread.
@@ -102,23 +87,6 @@ class StreamClock:
             if frame >= line.frame:
                 break
         return round(line.ns_at(frame))
-
-    def frame_at(self, ns: int) -> int:
-        """Return the position of the frame that was at the converter then. Any thread.
-
-        A moment inside a gap belongs to the first frame after it.
-
-        Raises
-        ------
-        RuntimeError
-            No stamp has been followed yet.
-        """
-        position = self._newest_line().frame_at(ns)
-        for newer, line in pairwise(reversed(self._lines)):
-            if ns >= newer.ns:
-                break
-            position = min(line.frame_at(ns), newer.frame)
-        return position
 
     def follow(self, stamps: NDArray[Any]) -> None:
         """Take new stamps into account. One thread only.
@@ -142,10 +110,11 @@ class StreamClock:
             elif frame - self._bin_frame >= self._bin_frames:
                 self._close_bin(frame)
             line = self._lines[-1]
-            late_ns = ns - line.ns_at(frame)
-            self._earliest = min(self._earliest, (late_ns, frame, ns))
-            if late_ns < 0 and not self._bins:  # no fit yet: the earliest so far is the best guess
-                self._replace_line(line._replace(ns=line.ns + late_ns))
+            # where this stamp would have the line begin: the line itself moves within the bin
+            origin_ns = ns - (frame - line.frame) * line.ns_per_frame
+            self._earliest = min(self._earliest, (origin_ns, frame, ns))
+            if origin_ns < line.ns and not self._bins:  # no fit yet: the best guess so far
+                self._replace_line(line._replace(ns=origin_ns))
 
     def _adc_ns(self, stamps: NDArray[Any]) -> NDArray[np.float64]:
         """Return when each stamp's first frame was at the converter."""
@@ -157,8 +126,6 @@ class StreamClock:
 
     def _begin_line(self, frame: int, ns: float) -> None:
         """Begin anew at a frame of which only this is known; the drift stays what it was."""
-        if self._lines:
-            self.n_gaps += 1
         ns_per_frame = self._lines[-1].ns_per_frame if self._lines else self._nominal_ns
         self._lines = (*self._lines, _Line(frame, ns, ns_per_frame))[-_N_LINES:]
         self._bins.clear()

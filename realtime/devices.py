@@ -1,24 +1,24 @@
 """Devices: which audio inputs this machine has, and which one is meant.
 
-Runs at start, and again when a device is gone; never while a stream is open.
+Runs at start; never while a stream is open. What PortAudio refuses becomes a sentence here.
 """
 
 import atexit
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from realtime.errors import (
+    AudioInputError,
     DeviceFormatError,
-    DeviceGoneError,
     DeviceNotFoundError,
     PortAudioMissingError,
 )
 from realtime.source import MAX_CHANNELS
 
+_RESTART: Final = "restart the audio server, or play to a recording instead"
 _COMMON_RATES_HZ: Final = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 32_000, 16_000, 8_000)
-
-_is_abandoned: Final = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,42 +39,26 @@ def input_devices() -> list[InputDevice]:
     ------
     PortAudioMissingError
         There is no PortAudio library.
+    AudioInputError
+        The audio system does not answer.
     """
-    sounddevice = portaudio()
-    host_apis = sounddevice.query_hostapis()
-    return [
-        InputDevice(
-            device["index"],
-            device["name"],
-            host_apis[device["hostapi"]]["name"],
-            device["max_input_channels"],
-            round(device["default_samplerate"]),
-        )
-        for device in sounddevice.query_devices()
-        if device["max_input_channels"] > 0
-    ]
-
-
-def refresh_devices() -> None:
-    """Make PortAudio look again for devices and servers. Only while no stream is open.
-
-    Raises
-    ------
-    PortAudioMissingError
-        There is no PortAudio library.
-    DeviceGoneError
-        A stream could not be closed; this process will not see new devices any more.
-    """
-    sounddevice = portaudio()
-    if _is_abandoned.is_set():
-        raise DeviceGoneError("The audio server died under PortAudio: start the program again.")
-    sounddevice._terminate()
-    sounddevice._initialize()
+    with refusals(AudioInputError, "The audio inputs cannot be listed", _RESTART) as sounddevice:
+        host_apis = sounddevice.query_hostapis()
+        return [
+            InputDevice(
+                device["index"],
+                device["name"],
+                host_apis[device["hostapi"]]["name"],
+                device["max_input_channels"],
+                round(device["default_samplerate"]),
+            )
+            for device in sounddevice.query_devices()
+            if device["max_input_channels"] > 0
+        ]
 
 
 def abandon_portaudio() -> None:
     """Leave PortAudio as it is, as closing it would block: not even at exit is it waited for."""
-    _is_abandoned.set()
     atexit.unregister(portaudio()._exit_handler)
 
 
@@ -179,6 +163,8 @@ def portaudio() -> Any:
     ------
     PortAudioMissingError
         There is no PortAudio library.
+    AudioInputError
+        There is one, and it does not start.
     """
     try:
         import sounddevice
@@ -187,4 +173,24 @@ def portaudio() -> Any:
             "PortAudio is not on this machine: install it (on Debian or Ubuntu: "
             "apt-get install libportaudio2), or play to a recording instead."
         ) from None
+    except Exception as error:  # a PortAudioError: its class is gone with the failed import
+        raise AudioInputError(f"PortAudio does not start ({error}): {_RESTART}.") from None
     return sounddevice
+
+
+@contextmanager
+def refusals(kind: type[AudioInputError], what: str, remedy: str) -> Iterator[Any]:
+    """Give sounddevice, and turn what PortAudio refuses meanwhile into one sentence.
+
+    Raises
+    ------
+    AudioInputError
+        Of that kind, saying what failed, why, and what to do.
+    PortAudioMissingError
+        There is no PortAudio library.
+    """
+    sounddevice = portaudio()
+    try:
+        yield sounddevice
+    except sounddevice.PortAudioError as error:
+        raise kind(f"{what} ({error}): {remedy}.") from None

@@ -3,10 +3,12 @@
 Two threads. One decodes ahead into a ring of a few seconds and may wait for the disk; the other is
 a single kernel call without the GIL, which moves each block on when its last frame is due, against
 absolute deadlines, and stamps it with the time it would have had at a converter. It never waits for
-whoever listens: a block that finds no room is dropped and counted, as a device's would be.
+whoever listens: a block that finds no room is dropped and counted, as a device's would be. Nor does
+it wait in vain for the disk unnoticed: a block that was not there when due counts as an overflow.
 """
 
 import threading
+import time
 from typing import Final
 
 import numpy as np
@@ -27,6 +29,8 @@ from realtime.ring import (
     readable,
 )
 from realtime.source import (
+    OVERFLOWS,
+    STOP_S,
     CaptureConfig,
     Feed,
     deliver,
@@ -73,6 +77,7 @@ class FileSource:
         self._decoded: NDArray[np.float32] | None = None
         self._flags = aligned_words(CACHE_LINE_WORDS)
         self._room = Doorbell()
+        self._is_stopped = False
         self._error: Exception | None = None
         self._threads = (
             threading.Thread(target=self._run_decoder, name="file decoder", daemon=True),
@@ -86,17 +91,23 @@ class FileSource:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Play no more and close the file. Harmless when repeated."""
-        if load_acquire(self._flags, _STOPPED):
-            return
-        _set_flag(self._flags, _STOPPED)
-        self._room.ring()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
-        self._room.close()
-        end(self._feed)
+    def stop(self) -> bool:
+        """Play no more, and say whether both threads ended in time. Harmless when repeated.
+
+        A decoder that a disk does not answer is left behind, and the doorbell it waits at with it.
+        """
+        if not self._is_stopped:
+            self._is_stopped = True
+            store_release(self._flags, _STOPPED, 1)
+            self._room.ring()
+            give_up_s = time.monotonic() + STOP_S
+            for thread in self._threads:
+                if thread.is_alive():
+                    thread.join(max(give_up_s - time.monotonic(), 0.0))
+            if not self._is_running:
+                self._room.close()
+            end(self._feed)
+        return not self._is_running
 
     def check(self) -> None:
         """Raise what the decoder met, once everything before it has been played.
@@ -111,9 +122,13 @@ class FileSource:
 
     def _warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, by playing nothing."""
-        _set_flag(self._flags, _STOPPED)
+        store_release(self._flags, _STOPPED, 1)
         self._pace()
-        self._flags[_STOPPED] = 0
+        store_release(self._flags, _STOPPED, 0)
+
+    @property
+    def _is_running(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
 
     def _run_decoder(self) -> None:
         while not (load_acquire(self._flags, _DECODED) or load_acquire(self._flags, _STOPPED)):
@@ -130,7 +145,7 @@ class FileSource:
             pass
         except Exception as error:  # whatever it is, `check` raises it where it is waited for
             self._error = error
-        _set_flag(self._flags, _DECODED)
+        store_release(self._flags, _DECODED, 1)
 
     def _run_pacer(self) -> None:
         self._pace()
@@ -149,23 +164,25 @@ def _pace(
     ns_per_frame = NS_PER_S / rate_hz
     start_ns = monotonic_ns()
     frame = 0
+    is_starved = False
     while not load_acquire(flags, _STOPPED):
         is_decoded = load_acquire(flags, _DECODED)
         _, n_ahead = readable(ahead)
         if 2 * n_ahead < ahead.records.size and not is_decoded:
             ring_doorbell(room_fd)
-        n = pop(ahead, block.reshape(-1))
-        if n == 0 and is_decoded:
-            break
         adc_ns = start_ns + frame * ns_per_frame
-        due_ns = adc_ns + max(n, 1) * ns_per_frame
+        if n_ahead < block_frames and not is_decoded:
+            if not is_starved and monotonic_ns() > adc_ns + block_frames * ns_per_frame:
+                feed.counters[OVERFLOWS] += 1
+                is_starved = True
+            sleep_ns(int(ns_per_frame))
+            continue
+        is_starved = False
+        n = pop(ahead, block.reshape(-1))
+        if n == 0:
+            break
+        due_ns = adc_ns + n * ns_per_frame
         while monotonic_ns() < due_ns:
             sleep_ns(int(due_ns) - monotonic_ns())
-        if n > 0:
-            deliver(feed, block[:n], 0, adc_ns / NS_PER_S, monotonic_ns() / NS_PER_S, 0)
-            frame += n
-
-
-@njit(nogil=True, cache=True)
-def _set_flag(flags: NDArray[np.int64], index: int) -> None:
-    store_release(flags, index, 1)
+        deliver(feed, block[:n], 0, adc_ns / NS_PER_S, monotonic_ns() / NS_PER_S, 0)
+        frame += n

@@ -41,7 +41,7 @@ STAMP_DTYPE: Final = np.dtype(
 
 # Where each counter lies; the source's thread writes, anybody reads.
 CALLBACKS: Final = 0
-OVERFLOWS: Final = 1  # the device or its driver lost frames before they reached us
+OVERFLOWS: Final = 1  # the device or its driver lost frames before they came, or a disk was late
 DROPPED_BLOCKS: Final = 2  # the ring had no room
 DROPPED_FRAMES: Final = 3
 BEAT_NS: Final = 4  # monotonic time of the newest block
@@ -51,6 +51,9 @@ _N_COUNTERS: Final = 16
 
 _LARGEST_SAMPLE: Final = np.float32(2**31)
 """What a driver that forgets to scale may deliver; beyond it, and NaN, is no sound."""
+
+STOP_S: Final = 2.0
+"""Stopping takes milliseconds, or as long as a disk, a driver or a dead audio server likes."""
 
 _STAMPS_S: Final = 10.0
 """How long stamps may wait for the clock; lost ones cost it nothing but precision."""
@@ -115,8 +118,16 @@ class AudioSource(Protocol):
     def start(self) -> None:
         """Begin to deliver; called once."""
 
-    def stop(self) -> None:
-        """Deliver no more, and let the device or file go. Harmless when repeated."""
+    def stop(self) -> bool:
+        """Deliver no more, and let the device or file go. Harmless when repeated.
+
+        Returns
+        -------
+        bool
+            Whether nothing of the source will touch its rings and doorbell any more. False if the
+            device or disk hangs after `STOP_S`: the doorbell must then stay open, or a descriptor
+            that was given out anew would be rung.
+        """
 
     def check(self) -> None:
         """Raise what went wrong with the source since it was started, if anything did."""
@@ -218,7 +229,7 @@ def end(feed: Feed) -> None:
 @njit(nogil=True, cache=True)
 def has_ended(counters: NDArray[np.int64]) -> bool:
     """Say whether the source has ended; what it delivered before can then be read. Any thread."""
-    return load_acquire(counters, ENDED) != 0
+    return bool(load_acquire(counters, ENDED) != 0)
 
 
 def power_of_two(n: float) -> int:

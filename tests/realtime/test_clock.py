@@ -55,8 +55,6 @@ def test_a_clock_without_stamps_knows_nothing() -> None:
     clock.follow(np.zeros(0, STAMP_DTYPE))
     with pytest.raises(RuntimeError, match="followed no stamp"):
         clock.monotonic_ns(0)
-    with pytest.raises(RuntimeError, match="followed no stamp"):
-        clock.frame_at(0)
 
 
 def test_one_stamp_is_enough() -> None:
@@ -65,7 +63,6 @@ def test_one_stamp_is_enough() -> None:
     clock.follow(stamps_of(1))
     assert clock.monotonic_ns(0) == pytest.approx(START_NS, abs=1000)
     assert clock.monotonic_ns(48_000) == pytest.approx(START_NS + 1e9, abs=1000)
-    assert clock.drift_ppm == 0.0
 
 
 def test_a_late_first_stamp_is_corrected_by_the_next() -> None:
@@ -75,14 +72,34 @@ def test_a_late_first_stamp_is_corrected_by_the_next() -> None:
     assert clock.monotonic_ns(0) == pytest.approx(START_NS + 2e6, abs=1000)
 
 
+def test_the_earliest_stamp_of_a_quarter_second_is_found_whatever_came_before() -> None:
+    """8, 3 and 0 ms late, then jitter: the line lies where the third stamp puts it, and stays."""
+    n_blocks = RATE_HZ // BLOCK // 4 + 4
+    late_ns = 5e5 + late(n_blocks)
+    late_ns[:3] = 8e6, 3e6, 0.0
+    clock = StreamClock(RATE_HZ)
+    clock.follow(stamps_of(n_blocks, late_ns=late_ns))
+    assert clock.monotonic_ns(0) == pytest.approx(START_NS, abs=1000)
+
+
+def test_a_second_of_jitter_never_leaves_the_clock_late() -> None:
+    """Callbacks 2 ms late on average, exponentially, put no frame 0.5 ms too late."""
+    n_blocks = RATE_HZ // BLOCK
+    newest = n_blocks * BLOCK
+    errors_ns = []
+    for seed in range(200):
+        late_ns = np.random.default_rng(seed).exponential(2e6, n_blocks)
+        clock = StreamClock(RATE_HZ)
+        clock.follow(stamps_of(n_blocks, late_ns=late_ns))
+        errors_ns.append(clock.monotonic_ns(newest) - true_ns(newest))
+    assert np.max(np.abs(errors_ns)) < 5e5
+
+
 def test_an_exact_clock_is_a_straight_line() -> None:
     """A free-running source needs no stamps."""
     clock = StreamClock.exact(44_100, 10**9)
     assert clock.monotonic_ns(0) == 10**9
     assert clock.monotonic_ns(44_100) == 2 * 10**9
-    assert clock.frame_at(2 * 10**9) == 44_100
-    assert clock.frame_at(10**9 - 1) == -1
-    assert clock.drift_ppm == 0.0
 
 
 def test_stamps_without_adc_time_fall_back_on_block_and_latency() -> None:
@@ -109,8 +126,8 @@ def test_drift_and_offset_are_found_through_jitter(
         clock.follow(stamps[start : start + n_at_once])
     newest = n_blocks * BLOCK
     assert clock.monotonic_ns(newest) == pytest.approx(true_ns(newest, drift_ppm), abs=1e5)
-    assert clock.drift_ppm == pytest.approx(drift_ppm, abs=20)
-    assert clock.n_gaps == 0
+    second_ns = clock.monotonic_ns(newest) - clock.monotonic_ns(newest - RATE_HZ)
+    assert second_ns == pytest.approx(1e9 * (1 + drift_ppm * 1e-6), abs=20e3)
 
 
 def test_a_second_of_late_callbacks_moves_nothing() -> None:
@@ -142,13 +159,8 @@ def test_after_a_gap_old_frames_keep_their_moments(is_counted: bool) -> None:
     clock.follow(after)
     edge = half * BLOCK
     old, new = edge - RATE_HZ, edge + RATE_HZ
-    assert clock.n_gaps == 1
     assert clock.monotonic_ns(old) == pytest.approx(true_ns(old, 30.0), abs=2e4)
     assert clock.monotonic_ns(new) == pytest.approx(true_ns(new + gap_frames, 30.0), abs=2e4)
-    assert clock.frame_at(clock.monotonic_ns(old)) == pytest.approx(old, abs=1)
-    assert clock.frame_at(clock.monotonic_ns(new)) == pytest.approx(new, abs=1)
-    in_gap = round(true_ns(edge + gap_frames // 2, 30.0))
-    assert clock.frame_at(in_gap) == pytest.approx(edge, abs=gap_frames if not is_counted else 0)
 
 
 def test_an_overflow_of_the_device_begins_a_new_line() -> None:
@@ -158,7 +170,6 @@ def test_an_overflow_of_the_device_begins_a_new_line() -> None:
     stamps["host_ns"][4:] += 40_000_000
     clock = StreamClock(RATE_HZ)
     clock.follow(stamps)
-    assert clock.n_gaps == 1
     assert clock.monotonic_ns(3 * BLOCK) == pytest.approx(true_ns(3 * BLOCK), abs=1000)
     assert clock.monotonic_ns(4 * BLOCK) == pytest.approx(true_ns(4 * BLOCK) + 4e7, abs=1000)
 
@@ -169,7 +180,6 @@ def test_missing_stamps_cost_nothing() -> None:
     stamps = stamps_of(n_blocks, drift_ppm=-80.0)
     clock = StreamClock(RATE_HZ)
     clock.follow(np.delete(stamps, slice(700, 1700)))
-    assert clock.n_gaps == 0
     newest = n_blocks * BLOCK
     assert clock.monotonic_ns(newest) == pytest.approx(true_ns(newest, -80.0), abs=1e5)
 
@@ -182,6 +192,6 @@ def test_a_concert_of_gaps_keeps_a_bounded_past() -> None:
         clock.follow(
             stamps_of(1, first_block=block, gap_frames=gap_frames, dropped_frames=gap_frames)
         )
-    assert clock.n_gaps == 2999
+    assert len(clock._lines) == 16
     newest = 2999 * BLOCK
     assert clock.monotonic_ns(newest) == pytest.approx(true_ns(2 * newest), abs=1000)

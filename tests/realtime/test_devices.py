@@ -2,12 +2,19 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from realtime import devices
 from realtime.devices import InputDevice, find_input, n_channels_for, supported_rate_hz
-from realtime.errors import DeviceFormatError, DeviceNotFoundError, PortAudioMissingError
+from realtime.errors import (
+    AudioInputError,
+    DeviceFormatError,
+    DeviceNotFoundError,
+    PortAudioMissingError,
+)
 
 INPUTS = [
     InputDevice(0, "Built-in Microphone", "Core Audio", 1, 48_000),
@@ -107,6 +114,33 @@ def test_a_missing_portaudio_is_said_with_how_to_get_it(monkeypatch: pytest.Monk
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(PortAudioMissingError, match="apt-get install libportaudio2"):
         devices.portaudio()
+
+
+def test_a_portaudio_that_does_not_start_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing sounddevice starts it, and fails with an error whose class it takes with it."""
+    failing = "class PortAudioError(Exception): pass\nraise PortAudioError('host error -9999')"
+    (tmp_path / "sounddevice.py").write_text(failing)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AudioInputError, match=r"does not start \(host error -9999\): restart"):
+        find_input("default")
+
+
+def test_devices_that_cannot_be_listed_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audio server may end between two questions."""
+
+    class RefusedError(Exception):
+        """As PortAudio's."""
+
+    def refuse() -> None:
+        raise RefusedError("server gone")
+
+    fake = SimpleNamespace(PortAudioError=RefusedError, query_hostapis=refuse)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    with pytest.raises(AudioInputError, match=r"be listed \(server gone\): restart the audio"):
+        find_input("default")
 
 
 def test_importing_the_live_path_does_not_start_portaudio() -> None:

@@ -1,7 +1,7 @@
 # Everything a player or a developer runs. `make` alone lists it.
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+FITS = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p $(FITS) && echo $$p && break; done)
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TAKE = takes/calling_card.flac
 MEMORY = calling_card.memory
@@ -30,11 +30,12 @@ bench: .venv/dev.stamp ## run every benchmark's quick form
 		echo "== $$benchmark"; .venv/bin/python -m benchmarks.$$benchmark --quick || exit 1; done
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; install it or run: make PYTHON=/path/to/python3.12"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) $(FITS) || { \
+		echo "Python 3.11 or 3.12 is needed; install it or run: make PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing the program into .venv"
+	@echo "Installing the program into .venv (PyTorch is most of it: minutes on a slow line)"
 	@$(PIP_INSTALL) -e .
 	@touch $@
 

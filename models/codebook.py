@@ -173,8 +173,8 @@ def train_codebook(
     message = ""
     if n_possible < n_tokens:
         message = (
-            f"{n_events} events, {n_different} of them different, are enough for {n_possible} "
-            f"tokens instead of {n_tokens}"
+            f"{n_events} events tell {n_possible} gestures apart instead of {n_tokens}; more music "
+            "tells more"
         )
     means = KMeans(n_possible, n_init=1, max_iter=MAX_ITERATIONS, random_state=seed)
     with threadpool_limits(1), warnings.catch_warnings():

@@ -85,7 +85,7 @@ _LIVE_DTYPE = np.dtype(
 )
 
 FIRST_FORTE_DBFS = -12.0
-"""Before anything louder was heard: with it an opening's velocities are right (r .87 on the take)."""
+"""Before anything louder was heard; with it velocities correlate by .87 with the take's score."""
 
 _RANGES = {
     "heard_ms": (1.0, 100.0),

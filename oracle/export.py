@@ -63,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        require_writable(options.output, sources=(options.memory,))
+        require_writable(
+            options.output, (options.output.suffix.lower(),), sources=(options.memory,)
+        )
         memory = export(options.memory, options.output)
     except (ModelsError, OracleError) as error:
         say_error(plain_console(stderr=True), error)

@@ -72,7 +72,7 @@ def inspect(options: argparse.Namespace) -> None:
     if options.plot is not None:
         if options.plot.suffix.lower() not in FORMS:
             raise MemoryFileError(f"{options.plot} is no drawing: end it in {either(FORMS)}.")
-        require_writable(options.plot, sources=(options.memory,))
+        require_writable(options.plot, tuple(FORMS), sources=(options.memory,))
     memory = open_memory(options.memory)
     console = plain_console()
     for name, said in figures(memory):

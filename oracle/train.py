@@ -29,13 +29,14 @@ from models.listener import ListenerConfig
 from models.loading import load_encoder
 from models.output_path import require_writable
 from models.settings import SettingsError, read_settings
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, plain_console, preparing, say_error
 from oracle.errors import OracleError
 from oracle.event import DIM_INDEX, Event, event_metric
 from oracle.memory import Memory, Provenance
 from oracle.threshold import find_threshold
 from oracle.transcriber import Transcriber
 
+MEMORY_SUFFIXES: Final = (".memory",)
 STAGE_TABLES: Final = ("capture", "improviser", "midi", "budget", "telemetry")
 """What `realtime.config` reads of the same settings file."""
 BLOCK_FRAMES: Final = 4096
@@ -197,35 +198,49 @@ def main(arguments: list[str] | None = None) -> int:
         say_error(console, error)
         return 1
     except KeyboardInterrupt:
-        console.print("Stopped: nothing was written.")
         return 130
     return 0
 
 
 def train(options: argparse.Namespace, console: Console) -> None:
-    """Learn as the command line says."""
+    """Learn as the command line says, and say what."""
     started_s = time.monotonic()
+    try:
+        memory, messages, heard_s = _learn_and_save(options, console)
+    except KeyboardInterrupt:
+        console.print("Stopped: nothing was written.")
+        raise
+    for message in messages:
+        console.print(f"Note: {message}.")
+    text = summary(memory, heard_s, time.monotonic() - started_s)
+    plain_console().print(f"{text}\nThe memory is {options.output}.")
+
+
+def _learn_and_save(
+    options: argparse.Namespace, console: Console
+) -> tuple[Memory, list[str], float]:
+    """Write the memory; return it, what the player should know, and the seconds heard."""
     config = read_settings(TrainConfig, options.config, others=STAGE_TABLES)
     files = find_recordings(options.recordings)
-    require_writable(options.output, sources=[file.path for file in files])
+    require_writable(options.output, MEMORY_SUFFIXES, sources=[file.path for file in files])
     encoder = _load_encoder(config.encoder, options.encoder)
     if encoder.notice:
         console.print(encoder.notice)
     heard_s = sum(file.duration_s for file in files)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with (
+        preparing(console.print) as ready,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
         task = progress.add_task("", total=heard_s + len(files) * TAIL_S)
-        memory, messages = learn(
-            files,
-            encoder,
-            config,
-            lambda doing, heard_s: progress.update(task, description=doing, advance=heard_s),
-        )
+
+        def show(doing: str, heard_s: float) -> None:
+            ready()
+            progress.update(task, description=doing, advance=heard_s)
+
+        memory, messages = learn(files, encoder, config, show)
     memory.save(options.output)
-    for message in messages:
-        console.print(f"Note: {message}.")
-    text = summary(memory, heard_s, time.monotonic() - started_s)
-    plain_console().print(f"{text}\nThe memory is {options.output}.")
+    return memory, messages, heard_s
 
 
 def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:

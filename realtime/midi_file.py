@@ -16,6 +16,7 @@ import mido
 from models.output_path import require_writable
 from realtime.midi import NOTE_ON, Message, MidiError
 
+MIDI_SUFFIXES: Final = (".mid", ".midi")
 TICKS_PER_BEAT: Final = 960
 BEATS_PER_MINUTE: Final = 120
 TICKS_PER_S: Final = TICKS_PER_BEAT * BEATS_PER_MINUTE // 60  # 0.52 ms each
@@ -42,7 +43,7 @@ class MidiFileSink:
     """
 
     def __init__(self, path: Path) -> None:
-        require_writable(path)
+        require_writable(path, MIDI_SUFFIXES)
         self._path = path
         self._messages: list[tuple[int, Message]] = []
         self._is_closed = False

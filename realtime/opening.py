@@ -18,13 +18,14 @@ from realtime.doorbell import Doorbell
 from realtime.errors import DeviceNotFoundError, PortAudioMissingError
 from realtime.file_source import FileSource
 from realtime.midi import NoteSink
-from realtime.midi_file import MidiFileSink
+from realtime.midi_file import MIDI_SUFFIXES, MidiFileSink
 from realtime.midi_ports import VIRTUAL, MidiPort, MidiPortError, open_port
 from realtime.source import CaptureConfig
 
 TAKE: Final = Path(__file__).resolve().parent.parent / "takes" / "calling_card.flac"
 DEFAULT_MIDI_FILE: Final = Path("performance.mid")
 NO_PORT: Final = "none"
+REPORT_SUFFIXES: Final = (".json",)
 
 Tell = Callable[[str], None]
 """Tells the player something, in a line."""
@@ -39,8 +40,9 @@ def require_outputs(options: argparse.Namespace) -> None:
         Naming the first.
     """
     sources = [TAKE, *map(Path, filter(None, (options.memory, options.input, options.config)))]
-    for output in filter(None, (options.midi_file, options.report)):
-        require_writable(output, sources=sources)
+    for output, suffixes in ((options.midi_file, MIDI_SUFFIXES), (options.report, REPORT_SUFFIXES)):
+        if output is not None:
+            require_writable(output, suffixes, sources=sources)
 
 
 def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:

@@ -121,8 +121,8 @@ def test_a_short_recording_gets_fewer_tokens_and_a_message(n_events: int, n_toke
     """One for every eight events, at least one."""
     codebook, message = train_codebook(normal(n_events, 4))
     assert codebook.n_tokens == n_tokens
-    assert f"{n_events} events" in message
-    assert f"enough for {n_tokens} tokens instead of {DEFAULT_N_TOKENS}" in message
+    told = f"{n_events} events tell {n_tokens} gestures apart instead of {DEFAULT_N_TOKENS}"
+    assert told in message
 
 
 def test_a_recording_just_long_enough_gets_what_was_asked_for() -> None:
@@ -135,7 +135,7 @@ def test_there_are_never_more_tokens_than_different_embeddings() -> None:
     """Three sounds, a hundred times each."""
     codebook, message = train_codebook(np.repeat(normal(3, 5), 100, axis=0))
     assert codebook.n_tokens == 3
-    assert "300 events, 3 of them different, are enough for 3 tokens" in message
+    assert "300 events tell 3 gestures apart instead of 2048" in message
     alike, _ = train_codebook(1 + 1e-7 * normal(100, 5))
     assert alike.n_tokens <= 12
     silence, _ = train_codebook(np.zeros((100, 5), np.float32))

@@ -1,13 +1,21 @@
 """Terminal: how the commands speak to the player, one plain line a message, on stderr.
 
-Used by the main thread of each command. Messages hold paths and the names of settings tables, so
-nothing in them is taken for markup, nor are they wrapped.
+Used by the main thread of each command, and by a timer's while that one compiles. Messages hold
+paths and the names of settings tables, so nothing in them is taken for markup, nor are they
+wrapped. It never ends a command because nobody reads what is said.
 """
 
 import argparse
-from typing import NoReturn
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
 
 from rich.console import Console
+
+PATIENCE_S: Final = 2.0
+"""How long a command may prepare without a word; from the cache it takes one second."""
 
 
 class CommandLine(argparse.ArgumentParser):
@@ -18,9 +26,48 @@ class CommandLine(argparse.ArgumentParser):
         self.exit(2, f"Error: {message}; see --help.\n")
 
 
+class Terminal(Console):
+    """A console that falls silent when the terminal or pipe it speaks to is gone."""
+
+    def print(self, *objects: Any, **style: Any) -> None:
+        """Print as `Console` does."""
+        try:
+            super().print(*objects, **style)
+        except OSError:
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        """Speak to nobody from now on, also when Python flushes the stream at exit."""
+        self.quiet = True
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, self.file.fileno())
+        os.close(nobody)
+
+
 def plain_console(*, stderr: bool = False) -> Console:
     """Make a console that prints text as it is."""
-    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+    return Terminal(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def preparing(
+    tell: Callable[[str], object], patience_s: float = PATIENCE_S
+) -> Iterator[Callable[[], None]]:
+    """Say that the first start takes its time, if this one does.
+
+    Yields
+    ------
+    ready
+        To be called when everything is prepared; again does no harm.
+    """
+    said = "Preparing: the first start on a machine takes about a minute."
+    timer = threading.Timer(patience_s, tell, (said,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
 
 
 def say_error(console: Console, error: BaseException) -> None:

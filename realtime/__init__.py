@@ -21,6 +21,7 @@ engine         one performance: tasks on the event loop, in order from start to 
 responder      what becomes of each event: deadline, token, answer, lesson
 budget         what an event may still wait for
 improviser     what to play to what was heard
+forgetting     … from a memory that keeps within a number of events
 midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
 jack_watch     … whose JACK server may die
@@ -46,6 +47,7 @@ __all__ = [
     "engine",
     "errors",
     "file_source",
+    "forgetting",
     "histogram",
     "improviser",
     "inference",

@@ -20,9 +20,15 @@ from realtime.source import CaptureConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
-    """The ``[telemetry]`` table: how much the program says while it plays."""
+    """The ``[telemetry]`` table: how much the program says while it plays.
 
-    level: Literal["debug", "info", "warning", "error"] = "warning"
+    Attributes
+    ----------
+    level
+        What is below it is not logged; None for ``warning``, or ``info`` where there is no screen.
+    """
+
+    level: Literal["info", "warning", "error"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +76,21 @@ def require_time_to_hear(heard_ms: float, budget: BudgetConfig, where: str) -> N
         raise SettingsError(
             f"{where} hears {heard_ms:g} ms of a note before it decides, but [budget] listen_ms is "
             f"{budget.listen_ms:g}: raise listen_ms or learn with a smaller [listener] heard_ms."
+        )
+
+
+def require_time_to_capture(block_frames: int, rate_hz: int, budget: BudgetConfig) -> None:
+    """Refuse blocks that alone last longer than the capture's budget.
+
+    Raises
+    ------
+    SettingsError
+        A block of `block_frames` at `rate_hz` lasts longer than ``capture_ms``.
+    """
+    block_ms = block_frames / rate_hz * 1e3
+    if block_ms > budget.capture_ms:
+        raise SettingsError(
+            f"A block of {block_frames} frames lasts {block_ms:.1f} ms at {rate_hz} Hz, but "
+            f"[budget] capture_ms is {budget.capture_ms:g}: lower [capture] block_frames or raise "
+            "capture_ms."
         )

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,13 +24,13 @@ from models.encoder import Encoder, EncoderSpec
 from models.errors import EncoderError, ModelsError
 from models.listener import Listener
 from models.loading import restore_encoder
-from models.terminal import plain_console, say_error
+from models.terminal import plain_console, preparing, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory
 from oracle.memory_file import damaged
 from realtime.capture import AudioInput
 from realtime.command_line import parse
-from realtime.config import Config, load_config, require_time_to_hear
+from realtime.config import Config, load_config, require_time_to_capture, require_time_to_hear
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.errors import LiveError
@@ -94,7 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     console = plain_console(stderr=True)
     try:
-        perform(options, _log_notice if options.headless else console.print)
+        tell = _log_notice if options.headless else console.print
+        with preparing(tell) as ready:
+            perform(options, tell, ready)
     except _KNOWN as error:
         say_error(console, error)
         return 1
@@ -109,11 +112,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def perform(options: argparse.Namespace, tell: Tell) -> None:
-    """Play as the command line says."""
+def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) -> None:
+    """Play as the command line says, and call `ready` before the first note can be heard."""
     config = load_config(options.config)
     configure_logging(
-        "info" if options.headless else config.telemetry.level,
+        config.telemetry.level or ("info" if options.headless else "warning"),
         is_pretty=sys.stderr.isatty() and not options.headless,
         stream=sys.stderr,
     )
@@ -128,6 +131,7 @@ def perform(options: argparse.Namespace, tell: Tell) -> None:
     frames_ready = Doorbell()
     if options.pace == "realtime":
         source = open_source(recording, options.input, config.capture, frames_ready, tell)
+        require_time_to_capture(source.block_frames, source.rate_hz, config.budget)
     elif options.input is not None and recording is None:
         raise NotLiveError(
             f"--pace free is for recordings and cannot hurry a live input, and {options.input} "
@@ -154,15 +158,14 @@ def perform(options: argparse.Namespace, tell: Tell) -> None:
     try:
         with outlets.kept(tell):
             if source is None:
+                ready()
                 _rehearse(parts, file, options.seconds, performance)
             else:
-                play = _play(parts, source, frames_ready, options.seconds, performance, tell)
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(play)
+                _play(parts, source, frames_ready, options.seconds, performance, tell, ready)
+        report.write(performance)
     finally:
         if performance.n_events:
             report.show(performance)
-    report.write(performance)
 
 
 def _rehearse(
@@ -185,53 +188,66 @@ def _rehearse(
     _require_events(performance, file.path.name, parts.config)
 
 
-async def _play(
+def _play(
     parts: Parts,
     source: AudioInput | FileSource,
     frames_ready: Doorbell,
     seconds: float | None,
     performance: Performance,
     tell: Tell,
+    ready: Callable[[], None],
 ) -> None:
     """Play to a source in real time, until it ends or somebody stops us."""
     config = parts.config
-    loop = asyncio.get_running_loop()
-    improviser = parts.make_improviser(
-        source.rate_hz, lambda build: loop.run_in_executor(None, build)
-    )
-    engine = Engine(
-        source=source,
-        frames_ready=frames_ready,
-        listener=parts.make_listener(source.rate_hz),
-        encoder=parts.encoder,
-        codebook=Codebook(parts.memory.centroids),
-        improviser=improviser,
-        make_player=parts.make_player,
-        budget=config.budget,
-        performance=performance,
-        hop_s=config.encoder.hop_ms / 1e3,
-    )
-    improviser.warm_up()
-    pass_ms = engine.warm_up() * 1e3 / NS_PER_S
-    if pass_ms > config.budget.inference_ms:
-        tell(
-            f"One pass of the encoder takes {pass_ms:.0f} ms on this machine and [budget] "
-            f"inference_ms is {config.budget.inference_ms:g}: answers that cannot wait for it "
-            "will be reflexes."
+    # What compiles does so before the loop runs, which would keep Ctrl-C waiting until it is done.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        improviser = parts.make_improviser(
+            source.rate_hz, lambda build: loop.run_in_executor(None, build)
         )
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    tell(f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it.")
-    _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
-    await engine.run(stop, seconds)
-    if isinstance(source, FileSource) and not stop.is_set():
+        engine = Engine(
+            source=source,
+            frames_ready=frames_ready,
+            listener=parts.make_listener(source.rate_hz),
+            encoder=parts.encoder,
+            codebook=Codebook(parts.memory.centroids),
+            improviser=improviser,
+            make_player=parts.make_player,
+            budget=config.budget,
+            performance=performance,
+            hop_s=config.encoder.hop_ms / 1e3,
+        )
+        improviser.warm_up()
+        pass_ms = engine.warm_up() * 1e3 / NS_PER_S
+        if pass_ms > config.budget.inference_ms:
+            tell(
+                f"One pass of the encoder takes {pass_ms:.0f} ms on this machine and [budget] "
+                f"inference_ms is {config.budget.inference_ms:g}: answers that cannot wait for it "
+                "will be reflexes."
+            )
+        ready()
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
+        playing = f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it."
+        is_stopped = runner.run(_until_stopped(engine, seconds, lambda: tell(playing)))
+    if isinstance(source, FileSource) and not is_stopped:
         _require_events(performance, source.name, config)
     elif performance.n_events == 0:
         tell("Nothing was heard.")
+
+
+async def _until_stopped(engine: Engine, seconds: float | None, begin: Callable[[], None]) -> bool:
+    """Play, and say whether a signal ended it: Ctrl-C, a polite kill, or a terminal that closed."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's way to play on
+            loop.add_signal_handler(number, stop.set)
+    begin()
+    await engine.run(stop, seconds)
+    return stop.is_set()
 
 
 def _as_learned(config: Config, memory: Memory, path: Path) -> Config:

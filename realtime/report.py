@@ -16,13 +16,14 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from models.terminal import Terminal
 from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
 from realtime.histogram import Histogram
 
 _log = structlog.get_logger()
 
-STAGES: Final = ("capture", "listen", "inference", "oracle", "midi")
+STAGES: Final = tuple(BudgetConfig().stages_ms)
 
 
 class ReportError(LiveError):
@@ -133,7 +134,7 @@ class Reporter:
         if self.is_headless:
             _log.info("perform.ended", **report)
         else:
-            print_report(Console(), report, self.budget)
+            print_report(Terminal(), report, self.budget)
 
     def write(self, performance: Performance) -> None:
         """Write what was measured, if there is a file to write to.

@@ -17,7 +17,7 @@ def configure_logging(level: str, *, is_pretty: bool, stream: TextIO = sys.stder
     Parameters
     ----------
     level
-        ``debug``, ``info``, ``warning`` or ``error``.
+        ``info``, ``warning`` or ``error``; what is below it is not said.
     """
     rendering: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=stream.isatty())]

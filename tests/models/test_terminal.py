@@ -1,6 +1,9 @@
+import os
+import threading
+
 import pytest
 
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, Terminal, plain_console, preparing, say_error
 
 LONG = "[budget] listen_ms is 26: " + "raise it " * 40
 
@@ -26,3 +29,42 @@ def test_an_error_is_a_sentence(said: str, capsys: pytest.CaptureFixture[str]) -
     """Whether or not whoever raised it wrote the full stop."""
     say_error(plain_console(stderr=True), ValueError(said))
     assert capsys.readouterr().err == "Error: Check the file.\n"
+
+
+def test_a_console_nobody_reads_falls_silent() -> None:
+    """A closed pipe ends no performance, and what is said later is no error either."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        console = Terminal(file=pipe)
+        console.print("Is there anybody?")
+        console.print("Nobody.")
+        assert console.quiet
+
+
+def test_preparing_is_said_once_it_takes_long() -> None:
+    """Whoever waits for a minute is told why."""
+    said: list[str] = []
+    is_said = threading.Event()
+
+    def tell(text: str) -> None:
+        said.append(text)
+        is_said.set()
+
+    with preparing(tell, patience_s=0.0):
+        assert is_said.wait(10)
+    assert said == ["Preparing: the first start on a machine takes about a minute."]
+
+
+def test_what_is_soon_ready_is_not_announced() -> None:
+    """No timer is left behind, whether it was ready or failed."""
+    said: list[str] = []
+    with preparing(said.append, patience_s=600.0) as ready:
+        ready()
+        ready()
+    with pytest.raises(ValueError, match="no"), preparing(said.append, patience_s=600.0):
+        raise ValueError("no")
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
+    assert said == []

@@ -7,7 +7,7 @@ import pytest
 
 from models.settings import SettingsError
 from realtime.budget import BudgetConfig
-from realtime.config import Config, load_config, require_time_to_hear
+from realtime.config import Config, load_config, require_time_to_capture, require_time_to_hear
 from tests.conftest import REPOSITORY
 
 SHIPPED = REPOSITORY / "config.toml"
@@ -104,6 +104,7 @@ def test_one_key_changes_one_value(tmp_path: Path) -> None:
             r"the stages add up to 77 ms but target_ms is 50: lower one",
         ),
         ("[budget]\ntarget_ms = inf\n", r"target_ms must be a number, got inf"),
+        ('[telemetry]\nlevel = "debug"\n', r"level must be 'info' or 'warning' or 'error', got"),
         ("[listener]\nheard_ms = 26.0\n", r"hears 26 ms .* but \[budget\] listen_ms is 26: raise"),
     ],
 )
@@ -130,3 +131,12 @@ def test_hearing_must_leave_the_listener_time() -> None:
     require_time_to_hear(25.9, BudgetConfig(), "solo.memory")
     with pytest.raises(SettingsError, match=r"solo\.memory hears 26 ms of a note"):
         require_time_to_hear(26.0, BudgetConfig(), "solo.memory")
+
+
+def test_a_block_must_fit_into_the_capture() -> None:
+    """Exactly as long as its budget it does; 8192 frames at 44.1 kHz are 186 ms late at once."""
+    require_time_to_capture(128, 16_000, BudgetConfig())
+    with pytest.raises(SettingsError, match=r"129 frames lasts 8\.1 ms at 16000 Hz, but .* is 8:"):
+        require_time_to_capture(129, 16_000, BudgetConfig())
+    with pytest.raises(SettingsError, match=r"lasts 185\.8 ms .*: lower \[capture\] block_frames"):
+        require_time_to_capture(8192, 44_100, BudgetConfig())

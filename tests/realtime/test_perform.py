@@ -171,6 +171,27 @@ def test_headless_it_speaks_json_only(folder: Path, capsys: pytest.CaptureFixtur
     assert lines[-1]["n_events"] == N_NOTES
 
 
+def test_the_level_counts_headless_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever wants to hear of failures only hears of nothing else."""
+    Path("config.toml").write_text('[telemetry]\nlevel = "error"\n')
+    ended = run(capsys, *REHEARSE, "--headless", "--midi-file", "a.mid")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_blocks_that_cannot_be_in_time_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once the rate is known, and only where time passes."""
+    Path("config.toml").write_text("[capture]\nblock_frames = 8192\n")
+    outputs = ("--midi-out", "none", "--midi-file", "a.mid")
+    ended = run(capsys, "--memory", "solo.memory", "--input", "solo.wav", *outputs)
+    assert_refused(
+        ended, r"8192 frames lasts 371\.5 ms at 22050 Hz, but \[budget\] capture_ms is 8"
+    )
+    assert not Path("a.mid").exists()
+    assert run(capsys, *REHEARSE, *outputs).code == 0
+
+
 def test_help_is_for_a_musician(capsys: pytest.CaptureFixture[str]) -> None:
     """Every option is explained under a heading, and there is an example."""
     ended = run(capsys, "--help")
@@ -455,7 +476,7 @@ def test_a_machine_without_audio_and_midi_says_so_in_a_line_each(folder: Path) -
     )
     if Path("/dev/snd").exists():
         pytest.skip("this machine may have audio")
-    no_input, notes, playing = ended.err.splitlines()
+    no_input, notes, *_, playing = ended.err.splitlines()  # between them it may be compiling
     assert ended.code == 0
     assert no_input.endswith(" Playing to the bundled take.")
     assert notes == "Notes go to performance.mid."
@@ -464,9 +485,9 @@ def test_a_machine_without_audio_and_midi_says_so_in_a_line_each(folder: Path) -
     assert sounding_at_the_end(folder / "performance.mid") == set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_it_keeps_what_was_played(folder: Path, number: signal.Signals) -> None:
-    """Ctrl-C and a polite kill end every note, write the file, and show the table."""
+    """Ctrl-C, a polite kill and a lost line end every note, write the file, show the table."""
     soundfile.write("long.wav", np.tile(phrase(), 20), RATE_HZ)
     arguments = ("--memory", "solo.memory", "--input", "long.wav", "--midi-file", "a.mid")
     Path("config.toml").write_text('[telemetry]\nlevel = "info"\n')
@@ -479,6 +500,39 @@ def test_stopping_it_keeps_what_was_played(folder: Path, number: signal.Signals)
     assert "event latency" in ended.out
     assert n_notes(folder / "a.mid") >= 2
     assert sounding_at_the_end(folder / "a.mid") == set()
+
+
+def test_ctrl_c_while_it_prepares_ends_it_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compiling takes a minute, which nobody should have to wait for."""
+    has_gone_on = False
+
+    def warm_up(engine: object) -> int:
+        nonlocal has_gone_on
+        signal.raise_signal(signal.SIGINT)
+        has_gone_on = True
+        return 0
+
+    monkeypatch.setattr("realtime.engine.Engine.warm_up", warm_up)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a loop before may have taken it
+    arguments = ("--memory", "solo.memory", "--input", "solo.wav", "--midi-out", "none")
+    ended = run(capsys, *arguments)
+    assert not has_gone_on
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
+def test_whoever_closes_the_pipe_still_gets_the_report(folder: Path) -> None:
+    """The file is written first, and a table that nobody reads is no failure."""
+    arguments = (*REHEARSE, "--midi-out", "none", "--report", "r.json")
+    with started("realtime.perform", *arguments, folder=folder) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait() == 0
+    assert "Error" not in said
+    assert json.loads(Path("r.json").read_text())["n_events"] == N_NOTES
 
 
 def test_stopping_it_before_the_first_note_writes_nothing(folder: Path) -> None:

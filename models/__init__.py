@@ -21,6 +21,7 @@ checkpoint      a model's files, found and read strictly
 standin         ``python -m models.standin``: MERT with random weights
 codebook        embeddings to tokens
 hearing         all of it over a recording, as the stage would have heard it
+limits          which rates, channels and magnitudes are sound
 settings        the configuration, table by table, read strictly
 terminal        how the commands speak to the player
 output_path     where a command may write, refused before the work
@@ -38,6 +39,7 @@ __all__ = [
     "errors",
     "event",
     "hearing",
+    "limits",
     "listener",
     "listener_state",
     "loading",

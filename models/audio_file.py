@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from models.errors import AudioFileError
+from models.limits import MAX_CHANNELS, MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 
 Channel = int | Literal["mix"]
 
@@ -25,12 +26,6 @@ SUFFIXES: Final = (
 
 TAIL_S = 1.0
 """Silence to append to a recording so that its last note is heard out."""
-
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 192_000
-MAX_CHANNELS = 32
-MAX_MAGNITUDE = 100.0
-"""40 dB over full scale: a float file beyond it holds integers, or no audio at all."""
 
 
 class _ForwardFile(soundfile.SoundFile):

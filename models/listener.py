@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.event import _hear_notes, _level_db, _publish_attack, _publish_body
+from models.limits import MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 from models.listener_state import (
     ATTACK,
     ATTACK_DUE,
@@ -38,9 +39,6 @@ __all__ = [
     "hear_kernel",
 ]
 
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 8000.0, 192000.0
-SAMPLE_LIMIT = 8.0
-"""Samples are limited to 18 dB above full scale; what is not finite counts as 0."""
 TRACK_HOPS = 2
 """The pitch is tracked every 10 ms."""
 MOVE_SEMITONES = 0.7
@@ -70,10 +68,8 @@ class Listener:
     """
 
     def __init__(self, rate_hz: float, config: ListenerConfig | None = None) -> None:
-        if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-            raise ValueError(
-                f"rate_hz must be within {LOWEST_RATE_HZ:g}…{HIGHEST_RATE_HZ:g}, got {rate_hz}"
-            )
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise ValueError(f"rate_hz must be within {MIN_RATE_HZ}…{MAX_RATE_HZ}, got {rate_hz}")
         self.config = config or ListenerConfig()
         self.state = listener_state(float(rate_hz), self.config)
 
@@ -83,7 +79,8 @@ class Listener:
         Parameters
         ----------
         frames
-            The next frames of the stream [shape=(n,), float32]; ±1 is full scale.
+            The next frames of the stream [shape=(n,), float32]; ±1 is full scale. What is beyond
+            `MAX_MAGNITUDE`, or NaN, is heard as 0.
 
         Returns
         -------
@@ -126,10 +123,8 @@ def hear_kernel(
         n = min(until - live["position"], frames.size - i)
         for j in range(n):
             sample = frames[i + j]
-            if not np.isfinite(sample):
-                sample = np.float32(0.0)
-            limited = min(max(sample, -SAMPLE_LIMIT), SAMPLE_LIMIT)
-            history[(live["position"] + j) & mask] = limited
+            is_sound = abs(sample) <= MAX_MAGNITUDE  # NaN is not
+            history[(live["position"] + j) & mask] = sample if is_sound else np.float32(0.0)
         i += n
         live["position"] += n
         if live["phase"] == ATTACK_DUE and live["position"] == live["attack_frame"]:

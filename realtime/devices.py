@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from models.limits import MAX_CHANNELS
 from realtime.errors import (
     AudioInputError,
     DeviceFormatError,
     DeviceNotFoundError,
     PortAudioMissingError,
 )
-from realtime.source import MAX_CHANNELS
 
 _RESTART: Final = "restart the audio server, or play to a recording instead"
 _COMMON_RATES_HZ: Final = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 32_000, 16_000, 8_000)

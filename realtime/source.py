@@ -17,12 +17,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.limits import MAX_CHANNELS, MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 from realtime._atomics import load_acquire, store_release
 from realtime.doorbell import Doorbell, ring_doorbell
 from realtime.monotonic import monotonic_ns
 from realtime.ring import Consumer, Ring, aligned_words, claim, make_ring, publish, span
 
-MAX_CHANNELS: Final = 32
 MIX: Final = -1
 INPUT_OVERFLOW: Final = 0x2  # PortAudio's paInputOverflow
 
@@ -48,9 +48,6 @@ BEAT_NS: Final = 4  # monotonic time of the newest block
 ENDED: Final = 5  # 1: no block will follow
 SILENCED: Final = 6  # samples that were no sound, and are heard as 0
 _N_COUNTERS: Final = 16
-
-_LARGEST_SAMPLE: Final = np.float32(2**31)
-"""What a driver that forgets to scale may deliver; beyond it, and NaN, is no sound."""
 
 STOP_S: Final = 2.0
 """Stopping takes milliseconds, or as long as a disk, a driver or a dead audio server likes."""
@@ -81,8 +78,10 @@ class CaptureConfig:
             raise ValueError(
                 f'channel must be from 1 to {MAX_CHANNELS} or "mix", got {self.channel}'
             )
-        if self.rate_hz is not None and not 8_000 <= self.rate_hz <= 192_000:
-            raise ValueError(f"rate_hz must be from 8000 to 192000, got {self.rate_hz}")
+        if self.rate_hz is not None and not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
+            raise ValueError(
+                f"rate_hz must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}, got {self.rate_hz}"
+            )
         if not 16 <= self.block_frames <= 8192:
             raise ValueError(f"block_frames must be from 16 to 8192, got {self.block_frames}")
         if not 1.0 <= self.ring_s <= 60.0:
@@ -204,14 +203,14 @@ def deliver(
 
 @njit(nogil=True, cache=True, error_model="numpy")  # which has no division that can raise
 def _to_mono(block: NDArray[np.float32], channel: int, out: NDArray[np.float32]) -> int:
-    """Fill `out` and return how many samples were no sound: every frame heard passes here."""
+    """Fill `out`, and return how many samples were no sound: all that is heard passes here."""
     first, n_mixed = (0, block.shape[1]) if channel == MIX else (channel, 1)
     scale = np.float32(1.0) / np.float32(n_mixed)
     n_silenced = 0
     for i in range(out.size):
         total = np.float32(0.0)
         for k in range(first, first + n_mixed):
-            if abs(block[i, k]) <= _LARGEST_SAMPLE:
+            if abs(block[i, k]) <= MAX_MAGNITUDE:
                 total += block[i, k]
             else:  # NaN too
                 n_silenced += 1

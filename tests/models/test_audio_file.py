@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.audio_file import MAX_CHANNELS, TAIL_S, AudioFile
+from models.audio_file import TAIL_S, AudioFile
 from models.errors import AudioFileError
+from models.limits import MAX_CHANNELS
 
 RATE_HZ = 48_000
 
@@ -160,7 +161,7 @@ def test_a_channel_the_file_lacks_is_refused_before_reading(tmp_path: Path) -> N
         file.blocks(10, 3)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 32_767.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 8.001, 32_767.0])
 def test_values_that_are_no_audio_are_refused_where_they_are(tmp_path: Path, value: float) -> None:
     """The blocks before are given; the sentence names the second."""
     frames = tone(2 * RATE_HZ)

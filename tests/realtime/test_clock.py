@@ -82,9 +82,9 @@ def test_the_earliest_stamp_of_a_quarter_second_is_found_whatever_came_before() 
     assert clock.monotonic_ns(0) == pytest.approx(START_NS, abs=1000)
 
 
-def test_a_second_of_jitter_never_leaves_the_clock_late() -> None:
-    """Callbacks 2 ms late on average, exponentially, put no frame 0.5 ms too late."""
-    n_blocks = RATE_HZ // BLOCK
+def test_a_quarter_second_of_jitter_does_not_leave_the_clock_late() -> None:
+    """Callbacks 2 ms late on average, exponentially, put no frame 0.2 ms too late."""
+    n_blocks = 100
     newest = n_blocks * BLOCK
     errors_ns = []
     for seed in range(200):
@@ -92,7 +92,7 @@ def test_a_second_of_jitter_never_leaves_the_clock_late() -> None:
         clock = StreamClock(RATE_HZ)
         clock.follow(stamps_of(n_blocks, late_ns=late_ns))
         errors_ns.append(clock.monotonic_ns(newest) - true_ns(newest))
-    assert np.max(np.abs(errors_ns)) < 5e5
+    assert np.max(np.abs(errors_ns)) < 2e5
 
 
 def test_an_exact_clock_is_a_straight_line() -> None:

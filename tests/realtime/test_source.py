@@ -29,6 +29,7 @@ from realtime.source import (
 )
 
 RATE_HZ = 8_000
+SCALE = np.float32(2**15)
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def bell() -> Iterator[Doorbell]:
 
 
 def block_of(n_frames: int, n_channels: int, start: int = 0) -> Any:
-    """Number frames in steps of one and channels in steps of a thousand."""
+    """Number frames in steps of one and channels in steps of a thousand, scaled to be sound."""
     frames = np.arange(start, start + n_frames, dtype=np.float32)[:, None]
-    return frames + 1000 * np.arange(n_channels, dtype=np.float32)
+    return (frames + 1000 * np.arange(n_channels, dtype=np.float32)) / SCALE
 
 
 def test_an_empty_block_is_stamped_and_delivers_nothing(bell: Doorbell) -> None:
@@ -73,7 +74,7 @@ def test_blocks_go_around_the_end_of_the_ring(bell: Doorbell) -> None:
     heard = []
     for start in range(0, 30 * 999, 999):
         deliver(feed, block_of(999, 2, start), 0, 0.0, 0.0, 0)
-        heard += audio.pop_nowait().tolist()
+        heard += (audio.pop_nowait() * SCALE).tolist()
     assert heard == list(range(30 * 999))
 
 
@@ -97,7 +98,7 @@ def test_each_block_is_stamped_with_where_and_when(bell: Doorbell) -> None:
     assert counters.tolist() == [3, 2, 1, 5000]
 
 
-NO_SOUND = [np.nan, np.inf, -np.inf, np.float32(3e38), -np.float32(3e38)]
+NO_SOUND = [np.nan, np.inf, -np.inf, np.float32(3e38), np.float32(-8.001)]
 
 
 @pytest.mark.parametrize("channel", [1, MIX])
@@ -105,6 +106,7 @@ def test_what_is_no_sound_is_heard_as_silence_and_counted(bell: Doorbell, channe
     """A broken driver can poison no encoder; the other channels are heard on."""
     feed = make_feed(CaptureConfig(), RATE_HZ, bell)
     block = block_of(8, 2)
+    block[0] = 8.0  # the loudest sound there is
     sound = block.copy()
     block[1:6, 1], sound[1:6, 1] = NO_SOUND, 0.0
     deliver(feed, block, channel, 0.0, 0.0, 0)
@@ -168,7 +170,7 @@ from realtime.ring import Consumer
 from realtime.source import MIX, CaptureConfig, deliver, end, has_ended, make_feed
 bell = Doorbell()
 feed = make_feed(CaptureConfig(ring_s=1.0), 8_000, bell)
-block = np.arange(10_000, dtype=np.float32).reshape(-1, 2)
+block = np.arange(10_000, dtype=np.float32).reshape(-1, 2) / 2**14
 audio = Consumer(feed.audio)
 for _ in range(3):
     deliver(feed, block, MIX, 0.0, 0.0, 2)

@@ -136,8 +136,7 @@ class Engine:
             player = way_out.enter_context(self._make_player(self._scheduler))
             way_out.callback(self._count, player)
             way_out.callback(self._count_unheard)
-            way_out.callback(self._join_workers)
-            way_out.callback(self._source.stop)
+            way_out.callback(self._end_threads)
             responder = Responder(
                 improviser=self._improviser,
                 player=player,
@@ -172,9 +171,10 @@ class Engine:
                 for task in tasks:
                     task.cancel()
 
-    def _join_workers(self) -> None:
-        """End both threads; one that does not end in time is left behind, and said."""
+    def _end_threads(self) -> None:
+        """End the source, then both workers; what does not end in time is left behind, and said."""
         joined = {
+            "source": self._source.stop(),
             "listener": self._ears.stop(_JOIN_S),
             "encoder": self._worker.stop(_JOIN_S),
         }
@@ -182,7 +182,8 @@ class Engine:
             for doorbell in self._doorbells:
                 doorbell.close()
         else:
-            _log.error("engine.worker_abandoned", joined=joined, waited_s=_JOIN_S)
+            # the doorbells stay open: whoever is left may still ring them
+            _log.error("engine.thread_abandoned", joined=joined)
 
     def _count_unheard(self) -> None:
         """Count the events that were published and not taken any more."""

@@ -80,9 +80,10 @@ class BurstSource:
         if not self._is_endless:
             end(self._feed)
 
-    def stop(self) -> None:
-        """Say the end."""
+    def stop(self) -> bool:
+        """Say the end; nobody is left to ring."""
         end(self._feed)
+        return True
 
     def check(self) -> None:
         """Raise the failure."""

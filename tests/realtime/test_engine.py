@@ -153,9 +153,10 @@ def test_the_source_ends_before_the_workers_and_they_before_the_notes(
     threads_at_stop: list[set[str]] = []
     stop = stage.source.stop
 
-    def stop_and_look() -> None:
-        stop()
+    def stop_and_look() -> bool:
+        has_stopped = stop()
         threads_at_stop.append(threads_on_stage())
+        return has_stopped
 
     stage.source.stop = stop_and_look  # type: ignore[method-assign]
     stage.play(seconds=0.2)
@@ -250,8 +251,8 @@ def test_an_encoder_that_hangs_leaves_reflexes_and_the_end(
         stage.play()
     assert stage.performance.n_answers == stage.performance.n_events >= 5
     assert stage.performance.n_considered == 0
-    (said,) = (line for line in logged if line["event"] == "engine.worker_abandoned")
-    assert said["joined"] == {"listener": True, "encoder": False}
+    (said,) = (line for line in logged if line["event"] == "engine.thread_abandoned")
+    assert said["joined"] == {"source": True, "listener": True, "encoder": False}
     assert stage.sink.threads_at_notes_off == {"listener", "encoder"}
     assert stage.sink.threads_at_close == {"encoder"}
     encoder.gate.set()

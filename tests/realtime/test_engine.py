@@ -111,7 +111,12 @@ def test_what_is_kept_counts_from_the_first_frame(take_memory: Path, phrase: Pat
     """Laid beside the recording, each note lies where it sounded, however slow the start was."""
     stage = Stage(memory_path=take_memory, make_source=paced(phrase))
     begin = stage.source.start
-    stage.source.start = lambda: (time.sleep(1.0), begin())[1]  # type: ignore[method-assign]
+
+    def begin_late() -> None:
+        time.sleep(1.0)
+        begin()
+
+    stage.source.start = begin_late  # type: ignore[method-assign]
     stage.play()
     first_s = next(at_s for at_s, message in stage.sink.sent if message[0] == NOTE_ON)
     heard_s = stage.memory.provenance.heard_ms / 1e3

@@ -338,12 +338,22 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "a report in place of the MIDI file": (
         nothing,
         ["--report", "out.mid"],
-        r"out\.mid cannot be both the report and the MIDI file: choose another --report",
+        r"out\.mid is there already, and is no \.json file: choose another name",
     ),
     "a report in place of the MIDI file, by another way": (
         lambda: Path("way.mid").symlink_to("out.mid"),
         ["--report", "way.mid"],
-        r"way\.mid cannot be both the report and the MIDI file",
+        r"way\.mid is there already, and is no \.json file",
+    ),
+    "a report in place of a new MIDI file": (
+        nothing,
+        ["--midi-file", "new.mid", "--report", "new.mid"],
+        r"new\.mid cannot be both the report and the MIDI file: choose another --report",
+    ),
+    "a recording in place of the MIDI file": (
+        lambda: Path("song.flac").write_text("mine"),
+        ["--midi-file", "song.flac"],
+        r"song\.flac is there already, and is no \.mid or \.midi file",
     ),
     "a live input at a free pace": (
         nothing,

@@ -6,6 +6,7 @@ In the order of a sound's way:
 perform        ``python -m realtime.perform``: puts the parts together, plays and reports
 command_line   … what it can be asked
 config         … its settings, held against each other
+learned        … the memory, heard and recognised as it was learned
 opening        … the input and the outlets that are meant
 source         where sound comes from: the seam of devices and files, and how a block is delivered
 devices        the audio inputs of this machine
@@ -52,6 +53,7 @@ __all__ = [
     "improviser",
     "inference",
     "jack_watch",
+    "learned",
     "listening",
     "midi",
     "midi_file",

@@ -11,8 +11,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -20,23 +19,22 @@ import uvloop
 
 from models.audio_file import AudioFile
 from models.codebook import Codebook
-from models.encoder import Encoder, EncoderSpec
-from models.errors import EncoderError, ModelsError
+from models.encoder import Encoder
+from models.errors import ModelsError
 from models.listener import Listener
-from models.loading import restore_encoder
 from models.terminal import plain_console, preparing, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory
-from oracle.memory_file import damaged
 from realtime.capture import AudioInput
 from realtime.command_line import parse
-from realtime.config import Config, load_config, require_time_to_capture, require_time_to_hear
+from realtime.config import Config, load_config, require_time_to_capture
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.errors import LiveError
 from realtime.file_source import FileSource
 from realtime.forgetting import Aside, at_once
 from realtime.improviser import Improviser
+from realtime.learned import as_learned, encoder_of
 from realtime.midi import NotePlayer, NoteSink, Scheduler
 from realtime.monotonic import NS_PER_S
 from realtime.opening import (
@@ -123,8 +121,8 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
     require_outputs(options)
     recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
-    config = _as_learned(config, memory, options.memory)
-    encoder = _restore_encoder(memory, options, config.encoder.n_threads)
+    config = as_learned(config, memory, options.memory)
+    encoder = encoder_of(memory, options.memory, options.encoder, config.encoder.n_threads)
     if encoder.notice:
         tell(encoder.notice)
     source: AudioInput | FileSource | None = None
@@ -248,35 +246,6 @@ async def _until_stopped(engine: Engine, seconds: float | None, begin: Callable[
     begin()
     await engine.run(stop, seconds)
     return stop.is_set()
-
-
-def _as_learned(config: Config, memory: Memory, path: Path) -> Config:
-    """Hear events as the memory's were heard."""
-    heard_ms = memory.provenance.heard_ms
-    require_time_to_hear(heard_ms, config.budget, str(path))
-    try:
-        return replace(config, listener=replace(config.listener, heard_ms=heard_ms))
-    except ValueError as error:
-        raise damaged(path, str(error)) from None
-
-
-def _restore_encoder(memory: Memory, options: argparse.Namespace, n_threads: int) -> Encoder:
-    """Build the encoder that the memory was learned with."""
-    try:
-        spec = EncoderSpec.from_json(memory.provenance.encoder)
-        if memory.centroids.shape[1] != spec.dim:
-            raise ValueError(f"its codebook has {memory.centroids.shape[1]} values, not {spec.dim}")
-        if not memory.n_events:
-            raise ValueError("it holds no event")
-    except ValueError as error:
-        raise damaged(options.memory, str(error)) from None
-    try:
-        return restore_encoder(spec, options.encoder, n_threads=n_threads)
-    except ValueError as error:
-        raise EncoderError(
-            f"{options.memory} was learned with {spec}, which {options.encoder} is not ({error}): "
-            "choose the encoder it was learned with, or learn it again."
-        ) from None
 
 
 def _require_events(performance: Performance, name: str, config: Config) -> None:

@@ -1,0 +1,65 @@
+"""Learned: a memory put to use, with its events' way of hearing and its encoder.
+
+Runs at start only. Whoever looks things up in a memory must hear as it was learned; what cannot be
+heard so is refused in a sentence that names the file.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from models.encoder import Encoder, EncoderSpec
+from models.errors import EncoderError
+from models.loading import restore_encoder
+from oracle.memory import Memory
+from oracle.memory_file import damaged
+from realtime.config import Config, require_time_to_hear
+
+
+def as_learned(config: Config, memory: Memory, path: Path) -> Config:
+    """Hear events as the memory's were heard.
+
+    Raises
+    ------
+    SettingsError
+        The budget leaves no time to hear so much of a note.
+    MemoryFileError
+        No listener can hear so.
+    """
+    heard_ms = memory.provenance.heard_ms
+    require_time_to_hear(heard_ms, config.budget, str(path))
+    try:
+        return replace(config, listener=replace(config.listener, heard_ms=heard_ms))
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+
+
+def encoder_of(memory: Memory, path: Path, where: str | None, n_threads: int) -> Encoder:
+    """Build the encoder that the memory was learned with.
+
+    Parameters
+    ----------
+    where
+        Where it is to be found now; None for where it was.
+
+    Raises
+    ------
+    MemoryFileError
+        The memory holds no event, or does not say its encoder.
+    EncoderError
+        It is not there, or is another one.
+    """
+    try:
+        spec = EncoderSpec.from_json(memory.provenance.encoder)
+        if memory.centroids.shape[1] != spec.dim:
+            raise ValueError(f"its codebook has {memory.centroids.shape[1]} values, not {spec.dim}")
+        if not memory.n_events:
+            raise ValueError("it holds no event")
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+    try:
+        return restore_encoder(spec, where, n_threads=n_threads)
+    except ValueError as error:
+        raise EncoderError(
+            f"{path} was learned with {spec}, which {where} is not ({error}): "
+            "choose the encoder it was learned with, or learn it again."
+        ) from None

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from models.listener_state import ATTACK, BODY, IDLE, MAX_NOTES, SOUNDING, ListenerState
 from models.pitch import _mcleod
-from models.sonority import _chroma, _flatness, _magnitudes, _salient_notes, _subtract_held
+from models.roughness import _heard_roughness
+from models.sonority import SINE, _chroma, _flatness, _salient_notes, _subtract_held
+from models.spectrum import _magnitudes
 
 LOUDEST_VELOCITY = 112.0
 VELOCITY_DB_PER_DECADE = 40.0
 """Velocity falls by ten in 40 dB, as most instruments render it."""
 AGREEMENT = 0.6
 """A body is one voice when so many of its tracks are clear and about the same."""
+LEAST_ROUGH_S = 0.06
+"""In less sound, partials that are rough together are not told apart."""
 REFINEMENT_SEMITONES = 0.5
 """So near a note of the spectrum the pitch method says where in the semitone it lies."""
 
@@ -31,6 +35,7 @@ def _publish_attack(state: ListenerState, records: NDArray[np.void], n_records: 
     event["kind"] = ATTACK
     event["decision_frame"] = now
     event["duration_frames"] = 0
+    event["roughness"] = np.nan
     event["level_db"] = _level_db(state.history, start, now)
     event["velocity"] = _velocity(state)
     pitch, clarity = _mcleod(state.long, state.history, start, now, state.rate_hz)
@@ -49,6 +54,8 @@ def _publish_body(
     live, event = state.live[0], state.event[0]
     if live["is_body_heard"] == 0:
         _hear_notes(state, end_frame)
+    if live["is_roughness_heard"] == 0:
+        _hear_roughness(state, end_frame)
     event["kind"] = BODY
     event["decision_frame"] = live["position"]
     event["duration_frames"] = end_frame - event["onset_frame"]
@@ -87,8 +94,8 @@ def _hear_notes(state: ListenerState, end_frame: int) -> None:
     onset_frame = event["onset_frame"]
     n = min(end_frame - onset_frame, state.long.samples.size)
     bin_hz = state.rate_hz / state.long.samples.size
-    _magnitudes(state.long, state.history, onset_frame - n, onset_frame, sonority.before)
-    _magnitudes(state.long, state.history, onset_frame, onset_frame + n, sonority.rise)
+    _magnitudes(state.long, state.history, onset_frame - n, onset_frame, SINE, sonority.before)
+    _magnitudes(state.long, state.history, onset_frame, onset_frame + n, SINE, sonority.rise)
     _chroma(sonority.rise, bin_hz, event["chroma"])
     state.live[0]["flatness"] = _flatness(sonority.rise, bin_hz)
     _subtract_held(sonority)
@@ -96,6 +103,17 @@ def _hear_notes(state: ListenerState, end_frame: int) -> None:
     event["n_notes"] = _salient_notes(
         sonority, bin_hz, lobe_hz, state.note_share, event["note_pitch"]
     )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _hear_roughness(state: ListenerState, end_frame: int) -> None:
+    """Measure the roughness of the event's first 186 ms, or of fewer if it ends before."""
+    onset_frame = state.event[0]["onset_frame"]
+    n = min(end_frame - onset_frame, state.roughness.fourier.samples.size)
+    if n >= LEAST_ROUGH_S * state.rate_hz:
+        state.event[0]["roughness"] = _heard_roughness(
+            state.roughness, state.history, onset_frame, onset_frame + n, state.rate_hz
+        )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -109,6 +127,7 @@ def _settle_notes(state: ListenerState, pitch: float, clarity: float) -> None:
     elif clarity < state.tonal_clarity and state.live[0]["flatness"] > state.tonal_flatness:
         event["n_notes"] = 0
         event["chroma"][:] = 0.0
+        event["roughness"] = np.nan
     for i in range(MAX_NOTES):
         if i >= event["n_notes"]:
             event["note_pitch"][i] = 0

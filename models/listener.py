@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.event import _hear_notes, _level_db, _publish_attack, _publish_body
+from models.event import _hear_notes, _hear_roughness, _level_db, _publish_attack, _publish_body
 from models.limits import MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 from models.listener_state import (
     ATTACK,
@@ -239,6 +239,7 @@ def _begin_event(
     live["last_onset_frame"] = live["position"]
     live["attack_frame"] = max(onset_frame + state.heard_frames, live["position"])
     live["is_body_heard"] = 0
+    live["is_roughness_heard"] = 0
     live["n_tracked"] = 0
     live["clarity_sum"] = 0.0
     live["peak_level_db"] = -np.inf
@@ -253,12 +254,18 @@ def _begin_event(
 def _hear_end(
     state: ListenerState, level_db: float, records: NDArray[np.void], n_records: int
 ) -> int:
-    """Hear the sounding event's notes when its first 93 ms are in, and end it when it is over."""
+    """Hear the notes and the roughness of what sounds when they are due; end it when it is over."""
     live = state.live[0]
     now, onset_frame = live["position"], state.event[0]["onset_frame"]
     if live["is_body_heard"] == 0 and now - onset_frame >= state.long.samples.size:
         _hear_notes(state, now)
         live["is_body_heard"] = 1
+    if (
+        live["is_roughness_heard"] == 0
+        and now - onset_frame >= state.roughness.fourier.samples.size
+    ):
+        _hear_roughness(state, now)
+        live["is_roughness_heard"] = 1
     live["peak_level_db"] = max(live["peak_level_db"], level_db)
     silence_db = max(state.gate_dbfs, live["peak_level_db"] - state.release_db)
     if level_db < silence_db or now - onset_frame >= state.max_event_frames:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.onset import FRAMES_PER_S, OnsetState, onset_state
 from models.pitch import PitchTrack, pitch_track
+from models.roughness import RoughnessState, roughness_state
 from models.sonority import SonorityState, sonority_state
 from models.spectrum import FourierTables, fourier_tables
 
@@ -39,6 +40,7 @@ EVENT_DTYPE: Final = np.dtype(
         ("level_db", np.float32),
         ("velocity", np.float32),
         ("chroma", np.float32, (12,)),
+        ("roughness", np.float32),
         ("n_notes", np.int64),
         ("note_pitch", np.int16, (MAX_NOTES,)),
         ("note_velocity", np.int16, (MAX_NOTES,)),
@@ -59,6 +61,8 @@ clarity            0…1, McLeod's, of the attack or averaged over the body
 level_db           dBFS RMS, of the attack or of the loudest 23 ms
 velocity           1…127, from the level below forte: the loudest so far, at first −12 dBFS
 chroma             sums to 1 over the pitch classes from C, or all 0 where nothing is tonal
+roughness          Hutchinson & Knopoff's, of a BODY's first 186 ms; NaN in an ATTACK, in less than
+                   60 ms of sound, and where nothing is tonal
 n_notes            how many of `note_pitch`, `note_velocity` hold a note, the most salient first
 popped_ns          0 here, as is `published_ns`: stamped by whoever carries the record
 """
@@ -71,7 +75,8 @@ _LIVE_DTYPE = np.dtype(
         ("phase", np.int64),
         ("attack_frame", np.int64),  # where the ATTACK is due
         ("last_onset_frame", np.int64),  # where the last onset was detected
-        ("is_body_heard", np.int64),
+        ("is_body_heard", np.int64),  # whether 93 ms of the event are in
+        ("is_roughness_heard", np.int64),  # and 186 ms
         ("n_tracked", np.int64),  # pitch tracks within the event, and the sum of their clarity
         ("clarity_sum", np.float64),
         ("peak_level_db", np.float64),  # of the event
@@ -171,6 +176,7 @@ class ListenerState(NamedTuple):
     votes: NDArray[np.float64]  # [shape=(2, 128)] count and sum of an event's clear pitches
     long: FourierTables  # 93 ms
     sonority: SonorityState
+    roughness: RoughnessState  # 186 ms
     rate_hz: float
     hop_frames: float
     heard_frames: int
@@ -192,7 +198,7 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
     onset = onset_state(rate_hz, floor_dbfs=config.gate_dbfs)
     n_fft = onset.window.size
     heard_frames = max(1, round(config.heard_ms * 1e-3 * rate_hz))
-    oldest_read = 4 * n_fft + 2 * max(heard_frames, n_fft)  # two long windows and the way to them
+    oldest_read = 4 * n_fft + 2 * max(heard_frames, n_fft)  # the longest windows and the way there
     live = np.zeros(1, _LIVE_DTYPE)
     live["next_hop_frame"] = round(rate_hz / FRAMES_PER_S)
     live["last_onset_frame"] = -(1 << 40)
@@ -209,6 +215,7 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
         votes=np.zeros((2, 128)),
         long=fourier_tables(2 * n_fft),
         sonority=sonority_state(2 * n_fft, MAX_NOTES),
+        roughness=roughness_state(4 * n_fft),
         rate_hz=rate_hz,
         hop_frames=rate_hz / FRAMES_PER_S,
         heard_frames=heard_frames,

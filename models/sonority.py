@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.pitch import _hz_to_pitch, _pitch_to_hz
-from models.spectrum import FourierTables, _real_fft
+from models.spectrum import _peak
 
 LOWEST_PITCH, HIGHEST_PITCH = 36, 96
 N_HARMONICS = 12
@@ -26,6 +26,8 @@ HELD_SHARE = 0.7
 """How much of a held sound is subtracted: its partials beat, so not all of it."""
 LOW_HZ, HIGH_HZ = 50.0, 5000.0
 """Where chroma and flatness look."""
+SINE = 1
+"""The sine window parts two notes in the least time: its main lobe is 3 bins wide, a Hann's 4."""
 CHROMA_FLOOR = 0.05
 """Peaks weaker than this share of the strongest have no say in the chroma."""
 
@@ -42,40 +44,6 @@ def sonority_state(n_fft: int, max_notes: int) -> SonorityState:
     """Make the work space for spectra of `n_fft` frames and that many notes."""
     n_bins = n_fft // 2 + 1
     return SonorityState(np.zeros(n_bins), np.zeros(n_bins), np.zeros(max_notes))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _magnitudes(
-    fourier: FourierTables,
-    history: NDArray[np.float64],
-    start_frame: int,
-    end_frame: int,
-    out: NDArray[np.float64],
-) -> None:
-    """Write the magnitudes of the frames [start, end), sine-windowed, into `out`; a sine of 1 is 1.
-
-    The sine window parts two notes in the least time: its main lobe is 3 bins wide, a Hann's 4.
-    """
-    samples, mask = fourier.samples, history.size - 1
-    n = end_frame - start_frame
-    for i in range(n):
-        window = np.pi / n * np.sin(np.pi * (i + 0.5) / n)
-        samples[i] = window * history[(start_frame + i) & mask]
-    samples[n:] = 0.0
-    _real_fft(fourier)
-    for k in range(out.size):
-        out[k] = np.sqrt(fourier.re[k] ** 2 + fourier.im[k] ** 2)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _peak_hz(magnitudes: NDArray[np.float64], k: int, bin_hz: float) -> float:
-    """Return the frequency of the peak at bin `k` by a parabola through three log magnitudes."""
-    left = np.log(magnitudes[k - 1] + 1e-30)
-    top = np.log(magnitudes[k] + 1e-30)
-    right = np.log(magnitudes[k + 1] + 1e-30)
-    bend = left - 2.0 * top + right
-    shift = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
-    return (k + shift) * bin_hz
 
 
 @njit(nogil=True, cache=True)
@@ -112,7 +80,7 @@ def _chroma(magnitudes: NDArray[np.float64], bin_hz: float, out: NDArray[np.floa
     for k in range(low, high):
         top = magnitudes[k]
         if top > CHROMA_FLOOR * loudest and magnitudes[k - 1] < top >= magnitudes[k + 1]:
-            pitch = _hz_to_pitch(_peak_hz(magnitudes, k, bin_hz))
+            pitch = _hz_to_pitch((k + _peak(magnitudes, k)[0]) * bin_hz)
             out[int(np.round(pitch)) % 12] += top
             total += top
     if total > 0.0:

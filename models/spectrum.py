@@ -193,3 +193,43 @@ def _filter_magnitudes(tables: FourierTables, bank: Filterbank, bands: NDArray[n
             magnitude = np.sqrt(tables.re[k] ** 2 + tables.im[k] ** 2)
             total += bank.weights[start + offset] * magnitude
         bands[band] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _magnitudes(
+    fourier: FourierTables,
+    history: NDArray[np.float64],
+    start_frame: int,
+    end_frame: int,
+    order: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Write the magnitudes of the frames [start, end) into `out`; a sine of 1 is 1.
+
+    The window is that power of a sine: 1 the sine window, 2 Hann's.
+    """
+    samples, mask = fourier.samples, history.size - 1
+    n = end_frame - start_frame
+    total = 0.0
+    for i in range(n):
+        window = np.sin(np.pi * (i + 0.5) / n) ** order
+        total += window
+        samples[i] = window * history[(start_frame + i) & mask]
+    samples[n:] = 0.0
+    _real_fft(fourier)
+    for k in range(out.size):
+        out[k] = 2.0 / total * np.sqrt(fourier.re[k] ** 2 + fourier.im[k] ** 2)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _peak(magnitudes: NDArray[np.float64], k: int) -> tuple[float, float]:
+    """Return how many bins off `k` the peak there lies, and its height.
+
+    By a parabola through three log magnitudes.
+    """
+    left = np.log(magnitudes[k - 1] + 1e-30)
+    top = np.log(magnitudes[k] + 1e-30)
+    right = np.log(magnitudes[k + 1] + 1e-30)
+    bend = left - 2.0 * top + right
+    shift = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
+    return shift, np.exp(top - 0.25 * (left - right) * shift)

@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from models.sonority import (
+    SINE,
     _chroma,
     _flatness,
-    _magnitudes,
     _salient_notes,
     _subtract_held,
     sonority_state,
 )
-from models.spectrum import fourier_tables
+from models.spectrum import _magnitudes, fourier_tables
 
 RATE_HZ = 44100.0
 N = 4096
@@ -42,8 +42,8 @@ def notes_of(struck: NDArray[np.float64], held: NDArray[np.float64] | None = Non
     """Return the notes found in what was struck over what was held."""
     state, tables = sonority_state(N, 4), fourier_tables(N)
     if held is not None:
-        _magnitudes(tables, held, 0, N, state.before)
-    _magnitudes(tables, struck if held is None else struck + held, 0, N, state.rise)
+        _magnitudes(tables, held, 0, N, SINE, state.before)
+    _magnitudes(tables, struck if held is None else struck + held, 0, N, SINE, state.rise)
     _subtract_held(state)
     pitches = np.zeros(4, np.int16)
     n_notes = _salient_notes(state, BIN_HZ, 2 * BIN_HZ, 0.5, pitches)
@@ -53,7 +53,7 @@ def notes_of(struck: NDArray[np.float64], held: NDArray[np.float64] | None = Non
 def chroma_of(frames: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the chroma of N frames."""
     magnitudes = np.zeros(N // 2 + 1)
-    _magnitudes(fourier_tables(N), frames, 0, N, magnitudes)
+    _magnitudes(fourier_tables(N), frames, 0, N, SINE, magnitudes)
     chroma = np.zeros(12, np.float32)
     _chroma(magnitudes, BIN_HZ, chroma)
     return chroma
@@ -68,7 +68,9 @@ def test_silence_has_neither_chroma_nor_notes() -> None:
 def test_a_sine_of_amplitude_one_has_magnitude_one() -> None:
     """On a bin; between two bins it is at most 1.6 dB less."""
     magnitudes = np.zeros(N // 2 + 1)
-    _magnitudes(fourier_tables(N), np.sin(2 * np.pi * 50 * np.arange(N) / N), 0, N, magnitudes)
+    _magnitudes(
+        fourier_tables(N), np.sin(2 * np.pi * 50 * np.arange(N) / N), 0, N, SINE, magnitudes
+    )
     assert magnitudes.max() == pytest.approx(1.0, abs=0.01)
 
 
@@ -112,7 +114,7 @@ def test_noise_is_flat_and_tones_are_not() -> None:
     magnitudes = np.zeros(N // 2 + 1)
     flatness = []
     for frames in (noise, 1e-3 * noise, tones(60, 64, 67)):
-        _magnitudes(fourier_tables(N), frames, 0, N, magnitudes)
+        _magnitudes(fourier_tables(N), frames, 0, N, SINE, magnitudes)
         flatness.append(_flatness(magnitudes, BIN_HZ))
     assert flatness[0] == pytest.approx(flatness[1], rel=1e-6)
     assert flatness[0] > 0.3 > 100 * flatness[2]
@@ -122,11 +124,11 @@ def test_the_kernels_run_without_the_compiler() -> None:
     """A sine's pitch class in plain Python."""
     code = (
         "import numpy as np\n"
-        "from models.sonority import _chroma, _magnitudes\n"
-        "from models.spectrum import fourier_tables\n"
+        "from models.sonority import SINE, _chroma\n"
+        "from models.spectrum import _magnitudes, fourier_tables\n"
         "frames = np.sin(2 * np.pi * 440 * np.arange(1024) / 8000)\n"
         "magnitudes, chroma = np.zeros(513), np.zeros(12, np.float32)\n"
-        "_magnitudes(fourier_tables(1024), frames, 0, 1024, magnitudes)\n"
+        "_magnitudes(fourier_tables(1024), frames, 0, 1024, SINE, magnitudes)\n"
         "_chroma(magnitudes, 8000 / 1024, chroma)\n"
         "assert chroma[9] > 0.99, chroma\n"
     )

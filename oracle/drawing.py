@@ -7,17 +7,18 @@ transitions that share most past with where they lead.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.output_path import require_writable
 from oracle.audio_oracle import AudioOracle
 from oracle.graph_file import note_names
 from oracle.memory import Memory
-from oracle.memory_file import write_whole
+from oracle.memory_file import MemoryFileError, write_whole
 from oracle.repeats import longest_repeats
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ _CURVE_POINTS: Final = 48
 _DPI: Final = 160
 
 Pairs = Sequence[tuple[int, int]]
+
+
+def require_form(path: Path, *, sources: Iterable[Path] = ()) -> None:
+    """Refuse a path at which nothing can be drawn, or nothing should.
+
+    Raises
+    ------
+    MemoryFileError
+        Its ending is none of `FORMS`.
+    OutputPathError
+        It cannot be written, or is one of `sources`.
+    """
+    if path.suffix.lower() not in FORMS:
+        raise MemoryFileError(f"{path} is no drawing: end it in {' or '.join(FORMS)}.")
+    require_writable(path, FORMS, sources=sources)
 
 
 def draw(memory: Memory, path: Path) -> None:

@@ -12,13 +12,11 @@ from typing import Final
 import numpy as np
 
 from models.errors import ModelsError
-from models.output_path import require_writable
 from models.terminal import CommandLine, plain_console, say_error
-from oracle.drawing import FORMS, draw
+from oracle.drawing import FORMS, draw, require_form
 from oracle.errors import OracleError
 from oracle.export import either, open_memory
 from oracle.memory import Memory
-from oracle.memory_file import MemoryFileError
 from oracle.repeats import Repeat, longest_repeats
 
 N_REPEATS: Final = 5
@@ -70,9 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 def inspect(options: argparse.Namespace) -> None:
     """Print and draw as the command line says."""
     if options.plot is not None:
-        if options.plot.suffix.lower() not in FORMS:
-            raise MemoryFileError(f"{options.plot} is no drawing: end it in {either(FORMS)}.")
-        require_writable(options.plot, tuple(FORMS), sources=(options.memory,))
+        require_form(options.plot, sources=(options.memory,))
     memory = open_memory(options.memory)
     console = plain_console()
     for name, said in figures(memory):

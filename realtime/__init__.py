@@ -28,6 +28,11 @@ midi_ports     … into MIDI ports
 jack_watch     … whose JACK server may die
 midi_file      … into a Standard MIDI File
 rehearsal      a performance in virtual time
+listen         ``python -m realtime.listen``: what is heard of an input, and why nothing is
+listen_input   … the input, and each of its channels
+event_lines    … what was heard of an event, in a line
+meter          … what is wrong with a sound, in words
+picture        … what was heard, drawn
 histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
 telemetry      structured log lines
@@ -47,6 +52,7 @@ __all__ = [
     "doorbell",
     "engine",
     "errors",
+    "event_lines",
     "file_source",
     "forgetting",
     "histogram",
@@ -54,13 +60,17 @@ __all__ = [
     "inference",
     "jack_watch",
     "learned",
+    "listen",
+    "listen_input",
     "listening",
+    "meter",
     "midi",
     "midi_file",
     "midi_ports",
     "monotonic",
     "opening",
     "perform",
+    "picture",
     "rehearsal",
     "report",
     "responder",

@@ -69,7 +69,7 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
 
 def _add_manner(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--seconds", type=_duration_s, metavar="N", help="stop after this many seconds")
+    add("--seconds", type=duration_s, metavar="N", help="stop after this many seconds")
     add(
         "--pace",
         choices=("realtime", "free"),
@@ -79,7 +79,7 @@ def _add_manner(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--seed",
-        type=_whole,
+        type=whole,
         default=0,
         metavar="N",
         help="another number, other answers; with --pace free the same number gives the same "
@@ -109,7 +109,7 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _duration_s(text: str) -> float:
+def duration_s(text: str) -> float:
     """Read how long to play; beyond a week it is a slip, and no clock need count so far."""
     try:
         value = float(text)
@@ -122,7 +122,7 @@ def _duration_s(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     """Read a whole number from 0."""
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0, got {text}")

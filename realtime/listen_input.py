@@ -1,0 +1,143 @@
+"""Listen's input: a recording or a device as one stream of blocks, and a look at each channel.
+
+Main thread. A device is read through the stage's own callback and ring; a recording as fast as it
+is asked for. Its channels are looked at only when nothing was heard in the chosen one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.audio_file import TAIL_S, AudioFile
+from models.limits import MAX_CHANNELS
+from realtime.capture import AudioInput
+from realtime.devices import find_input, refusals
+from realtime.doorbell import Doorbell
+from realtime.errors import AudioInputError
+from realtime.meter import level_dbfs
+from realtime.opening import open_recording
+from realtime.source import CaptureConfig
+
+BLOCK_FRAMES: Final = 1024
+PROBE_S: Final = 1.0
+PROBED_S: Final = 60.0
+_CHECK_S: Final = 1.0
+
+Blocks = Iterator[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What is listened to.
+
+    Attributes
+    ----------
+    blocks
+        Mono frames in order, each [shape=(n,), float32].
+    channels_dbfs
+        Measures each of its channels; empty where that cannot be done.
+    """
+
+    name: str
+    rate_hz: int
+    blocks: Blocks
+    channels_dbfs: Callable[[], Sequence[float]]
+
+
+@contextmanager
+def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[Input]:
+    """Open a recording, or an audio input by name, and let it go in the end.
+
+    Parameters
+    ----------
+    seconds
+        Where its blocks end; None for where it does.
+
+    Raises
+    ------
+    AudioFileError, AudioInputError
+        It cannot be had.
+    """
+    file = open_recording(what, config)
+    if file is not None:
+        yield Input(
+            name=file.path.name,
+            rate_hz=file.rate_hz,
+            blocks=_first(
+                file.blocks(BLOCK_FRAMES, config.channel, tail_s=TAIL_S), seconds, file.rate_hz
+            ),
+            channels_dbfs=lambda: _channels_of_file(file),
+        )
+        return
+    doorbell = Doorbell()
+    source = AudioInput(replace(config, device=what), doorbell)
+    try:
+        source.start()
+        yield Input(
+            name=source.name,
+            rate_hz=source.rate_hz,
+            blocks=_first(_heard(source, doorbell), seconds, source.rate_hz),
+            channels_dbfs=lambda: _channels_of_device(what, source.rate_hz),
+        )
+    finally:
+        if source.stop():
+            doorbell.close()
+
+
+def _first(blocks: Blocks, seconds: float | None, rate_hz: int) -> Blocks:
+    """Pass on the first seconds."""
+    n_left = None if seconds is None else round(seconds * rate_hz)
+    for block in blocks:
+        if n_left is not None:
+            block = block[:n_left]
+            n_left -= block.size
+        yield block
+        if n_left == 0:
+            return
+
+
+def _heard(source: AudioInput, doorbell: Doorbell) -> Blocks:
+    """Give what an input hears, for ever."""
+    while True:
+        doorbell.wait(_CHECK_S)
+        source.check()
+        views = source.audio.readable()
+        n_frames = sum(view.size for view in views)
+        if n_frames >= BLOCK_FRAMES:
+            block = np.concatenate(views)
+            source.audio.release(n_frames)
+            yield block
+
+
+def _channels_of_file(file: AudioFile) -> list[float]:
+    """Measure the loudest block of each channel in the first minute of a recording."""
+    return [
+        max(
+            level_dbfs(block)
+            for block in _first(file.blocks(BLOCK_FRAMES, channel), PROBED_S, file.rate_hz)
+        )
+        for channel in range(1, file.n_channels + 1)
+    ]
+
+
+def _channels_of_device(what: str, rate_hz: int) -> list[float]:
+    """Measure each channel of an input for a moment; none where it cannot be opened twice."""
+    try:
+        device = find_input(what)
+        n_channels = min(device.n_channels, MAX_CHANNELS)
+        with refusals(AudioInputError, "The channels cannot be compared", "") as sounddevice:
+            heard = sounddevice.rec(
+                round(PROBE_S * rate_hz),
+                samplerate=rate_hz,
+                channels=n_channels,
+                dtype="float32",
+                device=device.index,
+                blocking=True,
+            )
+    except AudioInputError:
+        return []
+    return [level_dbfs(heard[:, channel]) for channel in range(n_channels)]

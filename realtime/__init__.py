@@ -23,6 +23,8 @@ responder      what becomes of each event: deadline, token, answer, lesson
 budget         what an event may still wait for
 improviser     what to play to what was heard
 forgetting     … from a memory that keeps within a number of events
+journal        … and what it learns is kept, and learned again at the next start
+journal_file   … in records that a sudden end cannot spoil
 midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
 jack_watch     … whose JACK server may die
@@ -59,6 +61,8 @@ __all__ = [
     "improviser",
     "inference",
     "jack_watch",
+    "journal",
+    "journal_file",
     "learned",
     "listen",
     "listen_input",

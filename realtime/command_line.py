@@ -47,6 +47,12 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
         help="the music it has learned, made with python -m oracle.train (default: %(default)s)",
     )
     add(
+        "--afresh",
+        action="store_true",
+        help="leave out what was learned in earlier performances: it is set aside in "
+        "MEMORY.journal.old, and what is learned now begins a new MEMORY.journal",
+    )
+    add(
         "--input",
         metavar="WHAT",
         help="a recording to play to, or 'default' or part of the name of an audio input "

@@ -6,16 +6,20 @@ answer is always music that someone played. What cannot be had is relaxed from t
 upwards, and reported. It knows no clock, port or thread.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from oracle.event import Note
+from oracle.event import Event, Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.transcriber import Transcriber
 from realtime.forgetting import Aside, Forgetting, at_once
+
+Keep = Callable[[Event], None]
+"""Keeps an event that was learned beyond this performance, without waiting."""
 
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
@@ -106,6 +110,8 @@ class Improviser:
         Same memory, seed and events: same answers.
     aside
         Builds a shorter memory when this one has grown too long.
+    keep
+        Takes what was learned.
     """
 
     def __init__(
@@ -116,6 +122,7 @@ class Improviser:
         *,
         seed: int,
         aside: Aside = at_once,
+        keep: Keep = lambda event: None,
     ) -> None:
         self._memory = memory
         self._config = config
@@ -124,6 +131,7 @@ class Improviser:
         )
         self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
         self._forgetting = Forgetting(config.max_events, aside)
+        self._keep = keep
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
@@ -161,7 +169,9 @@ class Improviser:
         """Learn an event that is over, and say whether it was learned."""
         if not self._config.is_learning:
             return False
-        self._memory.learn(self._transcriber.transcribe(attack, body, token))
+        event = self._transcriber.transcribe(attack, body, token)
+        self._memory.learn(event)
+        self._keep(event)
         shortened = self._forgetting.after_learning(self._memory)
         if shortened is not None:
             self._memory, n_forgotten = shortened

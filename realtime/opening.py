@@ -13,10 +13,14 @@ from typing import Final
 
 from models.audio_file import SUFFIXES, AudioFile
 from models.output_path import OutputPathError, require_writable
+from oracle.memory import Memory
 from realtime.capture import AudioInput
 from realtime.doorbell import Doorbell
 from realtime.errors import DeviceNotFoundError, PortAudioMissingError
 from realtime.file_source import FileSource
+from realtime.improviser import LIVE_SOURCE, ImproviserConfig, Keep
+from realtime.journal import Journal, replay
+from realtime.journal_file import JournalUnwritableError
 from realtime.midi import NoteSink
 from realtime.midi_file import MIDI_SUFFIXES, MidiFileSink
 from realtime.midi_ports import VIRTUAL, MidiPort, MidiPortError, open_port
@@ -163,6 +167,34 @@ def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> O
     for sink in outlets.sinks:
         tell(f"Notes go to {sink.name}.")
     return outlets
+
+
+@contextmanager
+def keeping(
+    options: argparse.Namespace, memory: Memory, config: ImproviserConfig, tell: Tell
+) -> Iterator[Keep]:
+    """Learn again what was learned on stage before, and keep what is learned meanwhile.
+
+    Where nothing can be written beside the memory, that is said and nothing is kept.
+
+    Raises
+    ------
+    JournalError
+        What lies beside the memory does not belong to it, or is in use.
+    """
+    try:
+        journal = Journal(options.memory, LIVE_SOURCE, is_afresh=options.afresh)
+    except JournalUnwritableError as error:
+        tell(str(error))
+        yield lambda event: None
+        return
+    with journal:
+        n_events = replay(memory, journal.payloads, config.max_events)
+        if n_events:
+            tell(
+                f"Events learned on stage before, and known: {n_events} (--afresh leaves them out)."
+            )
+        yield journal.keep
 
 
 def _is_same(path: Path, other: Path | None) -> bool:

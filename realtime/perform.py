@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -33,12 +33,13 @@ from realtime.engine import Engine
 from realtime.errors import LiveError
 from realtime.file_source import FileSource
 from realtime.forgetting import Aside, at_once
-from realtime.improviser import Improviser
+from realtime.improviser import Improviser, Keep
 from realtime.learned import as_learned, encoder_of
 from realtime.midi import NotePlayer, NoteSink, Scheduler
 from realtime.monotonic import NS_PER_S
 from realtime.opening import (
     Tell,
+    keeping,
     open_outlets,
     open_recording,
     open_source,
@@ -74,6 +75,7 @@ class Parts:
     encoder: Encoder
     sinks: list[NoteSink]
     seed: int
+    keep: Keep = lambda event: None
 
     def make_player(self, scheduler: Scheduler) -> NotePlayer:
         """Build the player of the notes."""
@@ -85,7 +87,14 @@ class Parts:
 
     def make_improviser(self, rate_hz: int, aside: Aside = at_once) -> Improviser:
         """Build the improviser."""
-        return Improviser(self.memory, rate_hz, self.config.improviser, seed=self.seed, aside=aside)
+        return Improviser(
+            self.memory,
+            rate_hz,
+            self.config.improviser,
+            seed=self.seed,
+            aside=aside,
+            keep=self.keep,
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -158,6 +167,10 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
             if source is None:
                 ready()
                 _rehearse(parts, file, options.seconds, performance)
+            elif isinstance(source, AudioInput):
+                with keeping(options, memory, config.improviser, tell) as keep:
+                    live = replace(parts, keep=keep)
+                    _play(live, source, frames_ready, options.seconds, performance, tell, ready)
             else:
                 _play(parts, source, frames_ready, options.seconds, performance, tell, ready)
         report.write(performance)

@@ -1,6 +1,7 @@
 """What is played to what was heard, and what is learned from it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,3 +162,15 @@ def test_settings_no_answer_could_follow_are_refused(
     """Each by its name in the settings."""
     with pytest.raises(ValueError, match=message):
         ImproviserConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_what_is_learned_is_kept_and_nothing_else_is() -> None:
+    """The very event that the memory learned goes to whoever keeps it."""
+    kept: list[Event] = []
+    memory = learned()
+    Improviser(memory, RATE_HZ, REPEATING, seed=0, keep=kept.append).learn(attack(), body(), 1)
+    (event,) = kept
+    assert event.notes == memory.notes(memory.n_events)
+    frozen = replace(REPEATING, is_learning=False)
+    Improviser(memory, RATE_HZ, frozen, seed=0, keep=kept.append).learn(attack(), body(), 1)
+    assert kept == [event]

@@ -26,7 +26,7 @@ lint: .venv/dev.stamp ## check style, types and formatting
 	.venv/bin/mypy
 
 bench: .venv/dev.stamp ## run every benchmark's quick form
-	@for benchmark in $(notdir $(basename $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))); do \
+	@for benchmark in $(notdir $(basename $(filter-out benchmarks/_% benchmarks/show.py,$(wildcard benchmarks/*.py)))); do \
 		echo "== $$benchmark"; .venv/bin/python -m benchmarks.$$benchmark --quick || exit 1; done
 
 .venv/bin/python:

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from benchmarks._run import REPOSITORY, NotMeasuredError
 
 
-class JackMissingError(Exception):
+class JackMissingError(NotMeasuredError):
     """Raised when there is no JACK server to be had; the message says what to install."""
 
 

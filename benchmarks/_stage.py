@@ -1,0 +1,150 @@
+"""Stage: the program itself, started as a player starts it, and a referee who plays to it."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._referee import MIDI_PORT, Game
+from benchmarks._run import REPOSITORY
+
+CAPTURE_PORTS: Final = "PortAudio:.*"
+TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
+
+_SIGN_OF_LIFE: Final = "engine.heartbeat"
+_PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
+_LEAVING_S: Final = 20.0
+
+
+class StageError(Exception):
+    """Raised when the program does not start or does not end; the message holds what it said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performer:
+    """The program while it plays.
+
+    Attributes
+    ----------
+    starting_s
+        From its start as a process until its first sign of life.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+    starting_s: float
+
+    def report(self) -> dict[str, Any]:
+        """End it as a player does, and read what it reports of itself."""
+        self.process.terminate()
+        try:
+            code = self.process.wait(_LEAVING_S)
+        except subprocess.TimeoutExpired:
+            raise StageError(f"it does not end: {_last_words(self.folder)}") from None
+        if code != 0:
+            raise StageError(f"it ended with {code}: {_last_words(self.folder)}")
+        report: dict[str, Any] = json.loads((self.folder / "report.json").read_text())
+        return report
+
+
+def train(folder: Path, encoder: str) -> Path:
+    """Learn the bundled take with an encoder and give the memory's path."""
+    memory = folder / "take.memory"
+    where = ["--output", str(memory), "--encoder", encoder]
+    done = subprocess.run(
+        [sys.executable, "-m", "oracle.train", str(TAKE), *where],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StageError(f"oracle.train ended with {done.returncode}: {done.stderr[-2000:]}")
+    return memory
+
+
+@contextlib.contextmanager
+def performer(
+    memory: Path, *options: str, module: str = "realtime.perform", midi_out: str = MIDI_PORT
+) -> Iterator[Performer]:
+    """Start the program in its memory's folder, and give it when it plays; end it in the end."""
+    folder = memory.parent
+    command = [sys.executable, "-m", module, "--memory", str(memory), "--input", "default"]
+    command += ["--midi-out", midi_out, "--report", str(folder / "report.json"), "--headless"]
+    start_s = time.monotonic()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *options], cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        while _SIGN_OF_LIFE not in _log(folder):
+            if process.poll() is not None or time.monotonic() - start_s > _PATIENCE_S:
+                raise StageError(f"it does not start: {_last_words(folder)}")
+            time.sleep(0.02)
+        yield Performer(process=process, folder=folder, starting_s=time.monotonic() - start_s)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def referee(recording: Path, n_times: int = 1) -> Iterator["subprocess.Popen[str]"]:
+    """Start a referee with a recording; it waits for `play`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks._referee", str(recording), CAPTURE_PORTS, str(n_times)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise StageError("the referee does not reach the JACK server")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def play(referee: "subprocess.Popen[str]", longest_s: float) -> Game:
+    """Let the referee play, and give what it wrote down."""
+    try:
+        said, _ = referee.communicate("play\n", timeout=longest_s)
+    except subprocess.TimeoutExpired:
+        raise StageError("the JACK server no longer calls the referee") from None
+    return Game(**json.loads(said))
+
+
+def latencies_ms(game: Game, onsets: NDArray[np.int64], longest_ms: float) -> NDArray[np.float64]:
+    """Give how long after each onset the first note-on came, NaN where none came in time.
+
+    Parameters
+    ----------
+    onsets
+        Their frames in what was played, ascending.
+    longest_ms
+        What comes later, or after the next onset, answers something else.
+    """
+    times = game.time_of(onsets)
+    notes = np.sort(np.array([*game.note_ons, np.iinfo(np.int64).max]))
+    answers = notes[np.searchsorted(notes, times)]
+    ends = np.append(times[1:], np.iinfo(np.int64).max)
+    late_ms = (answers - times) * 1e3 / game.rate_hz
+    return np.where((answers < ends) & (late_ms <= longest_ms), late_ms, np.nan)
+
+
+def _log(folder: Path) -> str:
+    return (folder / "log").read_text(errors="replace")
+
+
+def _last_words(folder: Path) -> str:
+    return _log(folder)[-2000:]

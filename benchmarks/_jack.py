@@ -12,10 +12,15 @@ from typing import Any
 from unittest import mock
 
 from benchmarks._run import REPOSITORY, NotMeasuredError
+from realtime.devices import abandon_portaudio, portaudio, portaudio_is_abandoned
+from realtime.patience import call_within
+
+ANSWER_S = 10.0
+"""On a machine so busy that JACK takes longer, nothing can be measured."""
 
 
 class JackMissingError(NotMeasuredError):
-    """Raised when there is no JACK server to be had; the message says what to install."""
+    """Raised when there is no JACK server to be had; the message says why, and what to do."""
 
 
 @contextlib.contextmanager
@@ -52,40 +57,65 @@ def jack_server(
     with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1"):
         jack.set_error_function(lambda message: None)
         try:
-            server = _started(command, jack)
+            server = _started(command)
             try:
                 yield server
             finally:
                 server.terminate()
-                if server.wait() == -signal.SIGKILL:
+                if ended(server) == -signal.SIGKILL:
                     # JACK remembers eight servers by name until they leave: leave in its name
-                    successor = _started(command, jack)
+                    successor = _started(command)
                     successor.terminate()
-                    successor.wait()
+                    ended(successor)
         finally:
             jack.set_error_function(None)
 
 
-def _started(command: list[str], jack: Any) -> "subprocess.Popen[bytes]":
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not _answers(jack):
+    give_up_s = time.monotonic() + ANSWER_S
+    while not _answers():
         if server.poll() is not None:
             raise JackMissingError("jackd does not start here; run it by hand to see why")
+        if time.monotonic() > give_up_s:
+            server.kill()
+            raise JackMissingError("jackd does not answer: let the machine do less meanwhile")
         time.sleep(0.05)  # it has no way of saying that it is ready
     return server
 
 
-def _answers(jack: Any) -> bool:
+def ended(process: "subprocess.Popen[Any]") -> int:
+    """Wait for a process that was told to end, kill it if it does not, and return its code."""
     try:
+        return process.wait(ANSWER_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _answers() -> bool:
+    """Say whether a client gets in and out of the server that runs by now."""
+    import jack
+
+    def knock() -> None:
         jack.Client("knock", no_start_server=True).close()
-    except jack.JackOpenError:
+
+    try:
+        call_within(ANSWER_S, knock)
+    except (jack.JackOpenError, TimeoutError):
         return False
     return True
 
 
 @contextlib.contextmanager
 def musician(name: str = "musician") -> Iterator[str]:
-    """Let a musician in another process play ramps on two channels of the running server."""
+    """Let a musician in another process play ramps on two channels of the running server.
+
+    Raises
+    ------
+    JackMissingError
+        The server does not let it in.
+    """
     player = subprocess.Popen(
         [sys.executable, "-m", "benchmarks._musician", name],
         cwd=REPOSITORY,
@@ -94,22 +124,43 @@ def musician(name: str = "musician") -> Iterator[str]:
     )
     assert player.stdin is not None
     assert player.stdout is not None
-    with player, player.stdin:
-        assert player.stdout.readline() == b"ready\n"
+    try:
+        if call_within(ANSWER_S, player.stdout.readline) != b"ready\n":
+            raise JackMissingError("no client gets into the JACK server")
         yield name
+    except TimeoutError:
+        raise JackMissingError("the JACK server keeps a client waiting") from None
+    finally:
+        player.stdin.close()
+        ended(player)
+        player.stdout.close()
 
 
 @contextlib.contextmanager
 def seen_by_portaudio() -> Iterator[None]:
-    """Let PortAudio see the server and its clients meanwhile, and let go of them in the end."""
-    from realtime.devices import portaudio
+    """Let PortAudio see the server and its clients meanwhile, and let go of them in the end.
 
+    Raises
+    ------
+    JackMissingError
+        PortAudio does not get into the server.
+    """
+    if portaudio_is_abandoned():
+        raise JackMissingError("PortAudio hangs in this process, with a server that has gone")
     sounddevice = portaudio()
-    sounddevice._terminate()
-    sounddevice._initialize()
+    try:
+        call_within(ANSWER_S, sounddevice._terminate)
+        call_within(ANSWER_S, sounddevice._initialize)
+    except TimeoutError:
+        abandon_portaudio()
+        raise JackMissingError("the JACK server keeps PortAudio waiting") from None
     try:
         yield
     finally:
-        sounddevice._terminate()
-        with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER="none"):
-            sounddevice._initialize()
+        # without its server PortAudio waits ten minutes to end, or aborts the process
+        if not _answers():
+            abandon_portaudio()
+        if not portaudio_is_abandoned():
+            sounddevice._terminate()
+            with mock.patch.dict(os.environ, JACK_DEFAULT_SERVER="none"):
+                sounddevice._initialize()

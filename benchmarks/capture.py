@@ -25,7 +25,7 @@ from benchmarks._musician import n_breaks
 from benchmarks._neighbours import gil_hogs
 from realtime.capture import AudioInput
 from realtime.doorbell import Doorbell
-from realtime.errors import PortAudioMissingError
+from realtime.errors import AudioInputError
 from realtime.source import CALLBACKS, DROPPED_BLOCKS, OVERFLOWS, CaptureConfig
 
 RATE_HZ = 48_000
@@ -33,7 +33,15 @@ N_HOGS = 2
 
 
 def measure(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[str, Any]:
-    """Listen to one server with blocks of that length, and return what arrived."""
+    """Listen to one server with blocks of that length, and return what arrived.
+
+    Raises
+    ------
+    JackMissingError
+        There is no server, or it keeps its clients waiting.
+    AudioInputError
+        There is no PortAudio library, or the server went away while we listened.
+    """
     with (
         jack_server(rate_hz=RATE_HZ, block_frames=block_frames, is_realtime=is_realtime),
         musician() as name,
@@ -44,15 +52,18 @@ def measure(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[
         config = CaptureConfig(device=name, channel=1, block_frames=block_frames)
         source = AudioInput(config, bell)
         frames, stamps = [], []
-        source.start()
-        end_s = time.monotonic() + duration_s
-        while time.monotonic() < end_s:
-            bell.wait(1.0)
-            frames.append(source.audio.pop_nowait())
-            stamps.append(source.stamps.pop_nowait())
-        source.stop()
+        try:
+            source.start()
+            end_s = time.monotonic() + duration_s
+            while time.monotonic() < end_s:
+                bell.wait(1.0)
+                source.check()
+                frames.append(source.audio.pop_nowait())
+                stamps.append(source.stamps.pop_nowait())
+        finally:
+            if source.stop():
+                bell.close()
         frames.append(source.audio.pop_nowait())
-        bell.close()
     heard = np.concatenate(frames)
     return {
         "block_frames": block_frames,
@@ -86,7 +97,7 @@ def main() -> None:
     blocks, duration_s = ([128], 2.0) if options.quick else (options.blocks, options.seconds)
     try:
         rows = [measure(n, duration_s, is_realtime=options.realtime) for n in blocks]
-    except (JackMissingError, PortAudioMissingError) as error:
+    except (JackMissingError, AudioInputError) as error:
         print(json.dumps({"skipped": str(error)}) if options.json else f"Not measured: {error}")
         return
     if options.json:

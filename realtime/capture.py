@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from realtime.devices import (
+    ANSWER_S,
     InputDevice,
     abandon_portaudio,
     find_input,
@@ -29,6 +30,7 @@ from realtime.devices import (
 from realtime.doorbell import Doorbell
 from realtime.errors import AudioInputError, DeviceGoneError
 from realtime.monotonic import NS_PER_S, monotonic_ns
+from realtime.patience import call_within
 from realtime.ring import Consumer, Ring
 from realtime.source import (
     BEAT_NS,
@@ -196,17 +198,20 @@ class AudioInput:
             f"close what else uses it, or choose another of {names(input_devices())}",
         ) as sounddevice:
             cast = sounddevice._ffi.cast
-            return sounddevice._StreamBase(
-                kind="input",
-                device=device.index,
-                samplerate=self.rate_hz,
-                blocksize=self.block_frames,
-                channels=n_channels,
-                dtype="float32",
-                latency="low",
-                callback=cast("PaStreamCallback*", callback.address),
-                finished_callback=cast("PaStreamFinishedCallback*", finished.address),
-                userdata=cast("void*", self._user_data.ctypes.data),
+            return call_within(
+                ANSWER_S,
+                lambda: sounddevice._StreamBase(
+                    kind="input",
+                    device=device.index,
+                    samplerate=self.rate_hz,
+                    blocksize=self.block_frames,
+                    channels=n_channels,
+                    dtype="float32",
+                    latency="low",
+                    callback=cast("PaStreamCallback*", callback.address),
+                    finished_callback=cast("PaStreamFinishedCallback*", finished.address),
+                    userdata=cast("void*", self._user_data.ctypes.data),
+                ),
             )
 
     def start(self) -> None:
@@ -219,7 +224,8 @@ class AudioInput:
         """
         what = f"The input {self.name!r} does not start"
         with refusals(DeviceGoneError, what, "reconnect it and try again"):
-            self._stream.start()
+            # the waiting thread keeps what a late callback would write to
+            call_within(ANSWER_S, lambda: self._stream.start())
         self.counters[BEAT_NS] = monotonic_ns()  # starting may take seconds
 
     def stop(self) -> bool:

@@ -1,9 +1,12 @@
 """Devices: which audio inputs this machine has, and which one is meant.
 
-Runs at start; never while a stream is open. What PortAudio refuses becomes a sentence here.
+Runs at start; never while a stream is open. What PortAudio refuses, or never answers, becomes a
+sentence here.
 """
 
 import atexit
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +16,17 @@ from models.limits import MAX_CHANNELS
 from realtime.errors import (
     AudioInputError,
     DeviceFormatError,
+    DeviceGoneError,
     DeviceNotFoundError,
     PortAudioMissingError,
 )
+from realtime.patience import call_within
+
+ANSWER_S: Final = 10.0
+"""Opening a device takes seconds at most; with a JACK server that hangs PortAudio waits minutes."""
 
 _RESTART: Final = "restart the audio server, or play to a recording instead"
+_is_abandoned = False
 _COMMON_RATES_HZ: Final = (44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 32_000, 16_000, 8_000)
 
 
@@ -59,7 +68,14 @@ def input_devices() -> list[InputDevice]:
 
 def abandon_portaudio() -> None:
     """Leave PortAudio as it is, as closing it would block: not even at exit is it waited for."""
+    global _is_abandoned
+    _is_abandoned = True
     atexit.unregister(portaudio()._exit_handler)
+
+
+def portaudio_is_abandoned() -> bool:
+    """Say whether PortAudio was left as it was: to end it or start it anew may then block."""
+    return _is_abandoned
 
 
 def find_input(wanted: str | int) -> InputDevice:
@@ -167,7 +183,12 @@ def portaudio() -> Any:
         There is one, and it does not start.
     """
     try:
-        import sounddevice
+        if "sounddevice" in sys.modules:
+            return importlib.import_module("sounddevice")
+        return call_within(ANSWER_S, lambda: importlib.import_module("sounddevice"))
+    except TimeoutError:
+        sys.modules["sounddevice"] = None  # type: ignore[assignment]  # who asks again need not wait
+        raise AudioInputError(f"The audio server does not answer: {_RESTART}.") from None
     except OSError:
         raise PortAudioMissingError(
             "PortAudio is not on this machine: install it (on Debian or Ubuntu: "
@@ -175,7 +196,6 @@ def portaudio() -> Any:
         ) from None
     except Exception as error:  # a PortAudioError: its class is gone with the failed import
         raise AudioInputError(f"PortAudio does not start ({error}): {_RESTART}.") from None
-    return sounddevice
 
 
 @contextmanager
@@ -186,6 +206,8 @@ def refusals(kind: type[AudioInputError], what: str, remedy: str) -> Iterator[An
     ------
     AudioInputError
         Of that kind, saying what failed, why, and what to do.
+    DeviceGoneError
+        A call within was not answered in time; PortAudio is left behind.
     PortAudioMissingError
         There is no PortAudio library.
     """
@@ -194,3 +216,6 @@ def refusals(kind: type[AudioInputError], what: str, remedy: str) -> Iterator[An
         yield sounddevice
     except sounddevice.PortAudioError as error:
         raise kind(f"{what} ({error}): {remedy}.") from None
+    except TimeoutError:
+        abandon_portaudio()
+        raise DeviceGoneError(f"{what} (no answer in {ANSWER_S:g} s): {remedy}.") from None

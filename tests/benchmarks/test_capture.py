@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import capture
+from realtime.errors import DeviceGoneError
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "benchmarks.capture", "--quick", "--json"]
 
@@ -30,3 +33,17 @@ def test_without_a_server_it_says_so_and_is_no_failure() -> None:
     nowhere = os.environ | {"PATH": ""}
     done = subprocess.run(COMMAND, cwd=REPOSITORY, env=nowhere, capture_output=True, check=True)
     assert "jackd" in json.loads(done.stdout)["skipped"]
+
+
+def test_a_server_that_goes_meanwhile_is_said_and_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine too busy for JACK cannot judge the capture."""
+
+    def lose(*_: object, **__: object) -> None:
+        raise DeviceGoneError("The input 'musician' has stopped.")
+
+    monkeypatch.setattr(capture, "measure", lose)
+    monkeypatch.setattr(sys, "argv", ["capture", "--quick", "--json"])
+    capture.main()
+    assert json.loads(capsys.readouterr().out) == {"skipped": "The input 'musician' has stopped."}

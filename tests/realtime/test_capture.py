@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks._musician import RAMP_FRAMES, n_breaks
 from benchmarks._neighbours import gil_hogs
-from realtime import capture
+from realtime import capture, devices
 from realtime.capture import AudioInput
 from realtime.clock import StreamClock
 from realtime.devices import InputDevice, find_input
@@ -254,6 +254,7 @@ def test_a_stream_that_does_not_close_is_said_to_hold_the_doorbell(
 ) -> None:
     """Its callback may still ring: only once it is closed does stopping say so."""
     monkeypatch.setattr(capture, "STOP_S", 0.0)
+    monkeypatch.setattr(devices, "_is_abandoned", False)
     stream.may_close.clear()
     source = AudioInput(CaptureConfig(), bell)
     assert not source.stop()
@@ -261,6 +262,21 @@ def test_a_stream_that_does_not_close_is_said_to_hold_the_doorbell(
     stream.may_close.set()
     while not source.stop():
         pass
+
+
+def test_a_stream_that_does_not_start_is_given_up(
+    stream: FakeStream, bell: Doorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PortAudio waits ten minutes for a JACK server that hangs; a musician does not."""
+    monkeypatch.setattr(capture, "ANSWER_S", 0.0)
+    monkeypatch.setattr(devices, "_is_abandoned", False)
+    may_start = threading.Event()
+    stream.start.side_effect = may_start.wait
+    source = AudioInput(CaptureConfig(), bell)
+    with pytest.raises(DeviceGoneError, match=r"does not start \(no answer in 10 s\): reconnect"):
+        source.start()
+    assert devices.portaudio_is_abandoned()
+    may_start.set()
 
 
 @pytest.mark.parametrize(("block_frames", "limit_s"), [(128, 1.0), (8192, 4.096)])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ INPUTS = [
     InputDevice(2, "Scarlett 2i2 USB", "Core Audio", 2, 44_100),
     InputDevice(5, "Scarlett 2i2 USB Loopback", "Core Audio", 64, 48_000),
 ]
+
+may_import = threading.Event()
 
 
 @pytest.fixture
@@ -126,6 +129,26 @@ def test_a_portaudio_that_does_not_start_is_one_sentence(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(AudioInputError, match=r"does not start \(host error -9999\): restart"):
         find_input("default")
+
+
+def test_an_audio_server_that_hangs_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks again is refused at once."""
+    hanging = "import tests.realtime.test_devices as t; t.may_import.wait(30.0)"
+    (tmp_path / "sounddevice.py").write_text(hanging)
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # to be as it was afterwards
+    del sys.modules["sounddevice"]
+    monkeypatch.setattr(devices, "ANSWER_S", 0.0)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AudioInputError, match="server does not answer: restart the audio server"):
+        find_input("default")
+    with pytest.raises(AudioInputError, match=r"does not start .*: restart the audio server"):
+        find_input("default")
+    may_import.set()
+    for thread in threading.enumerate():
+        if thread.name == "patience":
+            thread.join(30.0)
 
 
 def test_devices_that_cannot_be_listed_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import soxr
 
+from benchmarks._jack import ended
 from models.audio_file import TAIL_S, AudioFile
 from models.listener import ATTACK, Listener, ListenerConfig
 from oracle import train
@@ -79,6 +80,7 @@ def helper(name: str, *arguments: object) -> Iterator[IO[str]]:
             yield process.stdout
         finally:
             process.terminate()
+            ended(process)
 
 
 @pytest.mark.jack

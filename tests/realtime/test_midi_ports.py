@@ -14,6 +14,7 @@ import pytest
 import rtmidi
 import structlog
 
+from benchmarks._jack import ended
 from oracle.event import Note
 from realtime import midi_ports
 from realtime.midi import Message, NotePlayer
@@ -248,6 +249,7 @@ def reliable_server(name: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
+            ended(process)
 
 
 @pytest.fixture
@@ -266,6 +268,11 @@ def mortal_server(
             pass
 
 
+def asked(*command: str) -> str:
+    """Run one of JACK's tools, and return what it says."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
 class Ear:
     """A JACK client in another process, which hears MIDI at ``ear:in``."""
 
@@ -274,7 +281,9 @@ class Ear:
 
     def connect(self, port_name: str) -> None:
         """Listen to a port."""
-        subprocess.run(["jack_connect", port_name, "ear:in"], check=True, capture_output=True)
+        subprocess.run(
+            ["jack_connect", port_name, "ear:in"], check=True, capture_output=True, timeout=30
+        )
 
     def heard(self, n_messages: int) -> list[Message]:
         """Wait for that many messages."""
@@ -292,8 +301,11 @@ def ear(mortal_server: subprocess.Popen[bytes]) -> Iterator[Ear]:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        yield Ear(process)
-        process.terminate()
+        try:
+            yield Ear(process)
+        finally:
+            process.terminate()
+            ended(process)
 
 
 @pytest.mark.jack
@@ -322,7 +334,9 @@ def test_a_jack_port_is_found_by_a_part_of_its_name(ear: Ear) -> None:
     with NotePlayer([port], HandScheduler()) as player:
         player.play([Note(60, 64, 1)])
     assert ear.heard(3) == [(ON, 60, 64), (OFF, 60, 0), (0xB0, 123, 0)]
-    ports = subprocess.run(["jack_lsp"], check=True, capture_output=True, text=True).stdout
+    ports = subprocess.run(
+        ["jack_lsp"], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
     assert "ear:in" in ports
     assert "MusicHal" not in ports
 

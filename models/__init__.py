@@ -20,6 +20,7 @@ mert            an encoder that is a music model: MERT-v1-95M
 checkpoint      a model's files, found and read strictly
 standin         ``python -m models.standin``: MERT with random weights
 codebook        embeddings to tokens
+kmeans          … how its centroids are found
 hearing         all of it over a recording, as the stage would have heard it
 limits          which rates, channels and magnitudes are sound
 settings        the configuration, table by table, read strictly
@@ -39,6 +40,7 @@ __all__ = [
     "errors",
     "event",
     "hearing",
+    "kmeans",
     "limits",
     "listener",
     "listener_state",

@@ -17,11 +17,14 @@ The way of an event through this package:
     graph_file       the same as a graph to look at
     repeats          the passages that say again what was said before
     drawing          states on a line, transitions above, suffix links below
+    gesture          what a codebook's token stands for
+    gesture_page     … all of them on one page
+    exemplars        … and moments of the recordings, to be heard there
     errors           what the world can get wrong
 
-Commands are `train`, `inspect` and `export`. Files whose names begin with an underscore are
-compiled kernels. Nothing here knows a thread, a device or a loop; nothing but the commands knows
-`models`.
+Commands are `train`, `inspect`, `export` and `explain`. Files whose names begin with an underscore
+are compiled kernels. Nothing here knows a thread, a device or a loop; nothing but the commands, and
+what they draw and cut, knows `models`.
 """
 
 import kernel_cache  # noqa: F401  before numba

@@ -1,0 +1,106 @@
+"""Exemplars: moments of the recordings a memory was learned from, cut out to be heard.
+
+Runs where the caller is. Each recording is read once, from its start to its last moment wanted, and
+never held whole. A recording that is no longer where it could be expected is not an error.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from models.audio_file import AudioFile
+from models.errors import ModelsError
+
+RATE_HZ: Final = 22_050
+LEAD_S: Final = 0.02
+SHORTEST_S: Final = 0.25
+LONGEST_S: Final = 1.0
+_FADE_S: Final = 0.01
+_BLOCK_FRAMES: Final = 65_536
+
+
+class Span(NamedTuple):
+    """A moment of a recording."""
+
+    begin_s: float
+    end_s: float
+
+
+def span_of(onset_s: float, duration_s: float) -> Span:
+    """Give the moment in which an event can be heard: a little before it, and not too long."""
+    length_s = min(max(duration_s, SHORTEST_S), LONGEST_S)
+    return Span(max(0.0, onset_s - LEAD_S), onset_s + length_s)
+
+
+def locate(sources: Sequence[str], places: Iterable[Path]) -> dict[int, AudioFile]:
+    """Find the recordings that a memory names, by their place in its list.
+
+    Parameters
+    ----------
+    sources
+        A memory's `provenance.sources`.
+    places
+        Recordings, or folders that are searched through and through.
+    """
+    found: dict[str, Path] = {}
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            found.setdefault(path.name, path)
+    located = {}
+    for index, source in enumerate(sources):
+        path = Path(source) if Path(source).is_file() else found.get(Path(source).name, Path())
+        if path.is_file():
+            try:
+                located[index] = AudioFile(path)
+            except ModelsError:
+                continue  # of that name, but no recording
+    return located
+
+
+def cut(file: AudioFile, spans: Iterable[Span]) -> Mapping[Span, bytes]:
+    """Cut moments out of a recording, each a small FLAC file; what lies behind its end is left out.
+
+    Raises
+    ------
+    AudioFileError
+        The recording is damaged.
+    """
+    waiting = sorted(set(spans))
+    pieces: dict[Span, list[NDArray[np.float32]]] = {span: [] for span in waiting}
+    position = 0
+    for block in file.blocks(_BLOCK_FRAMES):
+        end = position + block.size
+        for span in waiting:
+            first, last = (round(moment_s * file.rate_hz) for moment_s in span)
+            if first < end:
+                pieces[span].append(block[max(0, first - position) : max(0, last - position)])
+        waiting = [span for span in waiting if round(span.end_s * file.rate_hz) > end]
+        if not waiting:
+            break
+        position = end
+    return {
+        span: _flac(np.concatenate(parts), file.rate_hz)
+        for span, parts in pieces.items()
+        if sum(part.size for part in parts)
+    }
+
+
+def _flac(frames: NDArray[np.float32], rate_hz: int) -> bytes:
+    """Encode frames with soft ends, at no more than `RATE_HZ`."""
+    if rate_hz > RATE_HZ:
+        frames = soxr.resample(frames, rate_hz, RATE_HZ)
+        rate_hz = RATE_HZ
+    n_fade = min(round(_FADE_S * rate_hz), frames.size // 2)
+    frames = frames.copy()
+    ramp = np.linspace(0, 1, n_fade, dtype=np.float32)
+    frames[:n_fade] *= ramp
+    frames[frames.size - n_fade :] *= ramp[::-1]
+    content = io.BytesIO()
+    soundfile.write(content, frames, rate_hz, format="FLAC", subtype="PCM_16")
+    return content.getvalue()

@@ -1,0 +1,64 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from models.audio_file import AudioFile
+from oracle.exemplars import RATE_HZ, Span, cut, locate, span_of
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> AudioFile:
+    """Give ten seconds that rise from 0 to 1."""
+    path = tmp_path / "ramp.wav"
+    soundfile.write(path, np.linspace(0, 1, 10 * 8000, dtype=np.float32), 8000, subtype="FLOAT")
+    return AudioFile(path)
+
+
+def test_spans_are_neither_too_short_nor_too_long() -> None:
+    """And do not begin before the recording."""
+    assert span_of(5.0, 0.5) == Span(4.98, 5.5)
+    assert span_of(0.0, 0.0) == Span(0.0, 0.25)
+    assert span_of(5.0, 60.0) == Span(4.98, 6.0)
+
+
+def test_moments_are_cut_where_they_are(ramp: AudioFile) -> None:
+    """In any order, across blocks, and over each other; the ends are soft."""
+    spans = [Span(8.1, 8.3), Span(1.0, 2.0), Span(1.5, 1.75)]
+    cuts = cut(ramp, spans)
+    assert cuts.keys() == set(spans)
+    for span in spans:
+        frames, rate_hz = soundfile.read(io.BytesIO(cuts[span]))
+        assert rate_hz == 8000
+        assert len(frames) == pytest.approx((span.end_s - span.begin_s) * 8000, abs=1)
+        middle = frames[len(frames) // 2]
+        assert middle == pytest.approx((span.begin_s + span.end_s) / 20, abs=1e-3)
+        assert frames[0] == frames[-1] == 0
+
+
+def test_what_lies_behind_the_end_is_left_out(ramp: AudioFile) -> None:
+    """And what lies across it is shorter."""
+    across, behind = Span(9.5, 10.5), Span(11.0, 12.0)
+    cuts = cut(ramp, [across, behind])
+    assert cuts.keys() == {across}
+    assert len(soundfile.read(io.BytesIO(cuts[across]))[0]) == 4000
+    assert cut(ramp, []) == {}
+
+
+def test_sounds_are_small(tmp_path: Path) -> None:
+    """A high rate is not kept."""
+    path = tmp_path / "high.wav"
+    soundfile.write(path, np.zeros(96_000), 96_000)
+    (clip,) = cut(AudioFile(path), [Span(0.0, 0.5)]).values()
+    assert soundfile.info(io.BytesIO(clip)).samplerate == RATE_HZ
+
+
+def test_recordings_are_found_by_name(ramp: AudioFile, tmp_path: Path) -> None:
+    """In a folder of a folder, or named; what is no recording is not one."""
+    (tmp_path / "notes.wav").write_text("no sound")
+    sources = ("live", "old/place/ramp.wav", "notes.wav")
+    assert [*locate(sources, [tmp_path.parent])] == [1]
+    assert locate(sources, [ramp.path])[1].path == ramp.path
+    assert locate(sources, []) == {}

@@ -16,9 +16,17 @@ windows         the newest stretch of audio, at an encoder's rate
 encoder         the seam: windows in, embeddings out
 loading         an encoder by name, or the one a memory was learned with
 spectral        an encoder that needs no download: log-mel, chroma, modulation
-mert            an encoder that is a music model: MERT-v1-95M
-checkpoint      a model's files, found and read strictly
-standin         ``python -m models.standin``: MERT with random weights
+neural          an encoder that is a model: MERT-v1-95M, Wav2Vec 2.0 base
+mert            … its forward pass, lean and exact
+arithmetic      … its matrix products, in a precision, on a device
+precision       … which of them this machine does fastest
+cuda_graph      … a whole pass replayed on a CUDA device
+pooling         … how its steps become one vector
+hybrid          an encoder of two: a model and the spectral one
+checkpoint      … its files, found and read strictly
+architecture    … its sizes, from its configuration
+tensor_file     … its weights, a piece at a time
+standin         ``python -m models.standin``: a model with random weights
 codebook        embeddings to tokens
 kmeans          … how its centroids are found
 hearing         all of it over a recording, as the stage would have heard it
@@ -33,27 +41,35 @@ errors          what can go wrong with recordings and models
 import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
+    "architecture",
+    "arithmetic",
     "audio_file",
     "checkpoint",
     "codebook",
+    "cuda_graph",
     "encoder",
     "errors",
     "event",
     "hearing",
+    "hybrid",
     "kmeans",
     "limits",
     "listener",
     "listener_state",
     "loading",
     "mert",
+    "neural",
     "onset",
     "output_path",
     "pitch",
+    "pooling",
+    "precision",
     "settings",
     "sonority",
     "spectral",
     "spectrum",
     "standin",
+    "tensor_file",
     "terminal",
     "windows",
 ]

@@ -1,23 +1,28 @@
 """A checkpoint: a model's files in the hub's layout, found, read strictly and named by content.
 
-No code of a checkpoint is ever run: configuration is JSON, weights are safetensors or, where the
-hub has only a pickle, what torch reads with ``weights_only=True``. It runs once, in whoever loads
+No code of a checkpoint is ever run, and nothing of it is used before all of it is known to be
+right. Hub models are pinned to a commit. It runs once, in whoever loads
 an encoder, and imports torch and the hub's client only then.
 """
 
 import hashlib
 import json
-import pickle
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.architecture import (
+    HEADS,
+    MERT_HUB_ID,
+    OPTIONAL_TENSORS,
+    WAV2VEC_HUB_ID,
+    Architecture,
+)
 from models.errors import EncoderError, WeightsError, WeightsMissingError
 
 if TYPE_CHECKING:
-    import torch
+    from models.tensor_file import TensorFile
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -29,11 +34,22 @@ STAND_IN = "stand_in"
 
 REACH_TIMEOUT_S = 5.0
 
-# torch renamed what weight_norm keeps: magnitude g and direction v
-RENAMED = {
-    ".weight_g": ".parametrizations.weight.original0",
-    ".weight_v": ".parametrizations.weight.original1",
+REVISIONS = {
+    MERT_HUB_ID: "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5",
+    WAV2VEC_HUB_ID: "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
 }
+"""Commits of the hub's repositories: what is fetched today is what was tried."""
+REFUSED = {
+    "m-a-p/MERT-v1-330M": "needs code of its own (CQT features, deepnorm)",
+}
+
+_MERT_LICENCE = "MERT's weights are licensed CC BY-NC 4.0: they are not for commercial use."
+LICENCES = {
+    "mert_model": _MERT_LICENCE,
+    "music_hubert": _MERT_LICENCE,
+    "wav2vec2": "Wav2Vec 2.0's weights are licensed Apache-2.0.",
+}
+"""By model type; what a user calls plain HuBERT may be anybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,41 +60,27 @@ class Checkpoint:
     ----------
     name
         Hub id, or the folder.
-    config
-        Of the architecture.
+    architecture
+        Its shape.
     rate_hz
         Of the audio it was trained on.
     is_normalising
         Whether it wants each window at zero mean and unit variance.
+    revision
+        Its identity: what it computes, wherever it was found and in whichever format.
+    notice
+        The licence of the weights, or that they are a stand-in's.
     tensors
-        Float32, by today's names.
+        Of the architecture, each of its shape and finite.
     """
 
     name: str
-    config: dict[str, Any]
+    architecture: Architecture
     rate_hz: int
     is_normalising: bool
-    tensors: "dict[str, torch.Tensor]"
-
-    @property
-    def stand_in(self) -> str:
-        """The sentence with which a stand-in says that it is one; empty for a trained model."""
-        return str(self.config.get(STAND_IN, ""))
-
-    def revision(self, settings: Mapping[str, Any]) -> str:
-        """Name the checkpoint by what it holds, wherever it was found and in whichever format.
-
-        Parameters
-        ----------
-        settings
-            What its arithmetic depends on beside the tensors.
-        """
-        digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
-        for key in sorted(self.tensors):
-            tensor = self.tensors[key].contiguous()
-            digest.update(f"{key}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().data)
-        return ("stand-in-" if self.stand_in else "weights-") + digest.hexdigest()[:16]
+    revision: str
+    notice: str
+    tensors: "TensorFile"
 
 
 def read_checkpoint(name: str | Path) -> Checkpoint:
@@ -92,15 +94,20 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
     Raises
     ------
     EncoderError
-        Neither a folder nor a hub id.
+        Neither a folder nor a hub id, or a model of another architecture.
     WeightsMissingError
         The hub's files are neither cached nor reachable.
     WeightsError
-        A file is missing from the folder, damaged, or holds what it should not.
+        A file is missing from the folder, damaged, or holds what it should not: a tensor is
+        missing, unknown, of another shape, or not finite.
     """
+    from models.tensor_file import TensorFile
+
     folder = Path(name)
     if folder.is_dir():
         files = _local_files(folder)
+    elif str(name) in REFUSED:
+        raise EncoderError(f"{name} {REFUSED[str(name)]}: choose {MERT_HUB_ID}")
     elif str(name).count("/") == 1 and not folder.is_absolute():
         files = _hub_files(str(name))
     else:
@@ -119,38 +126,50 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
     is_normalising = preprocessor.get("do_normalize")
     if not isinstance(is_normalising, bool):
         raise WeightsError(f"{files[PREPROCESSOR]} has no do_normalize: fetch the model anew")
+    architecture = Architecture.from_config(str(name), config)
+    tensors = TensorFile(files.get(SAFETENSORS) or files[PICKLE])
+    _require_architecture(str(name), tensors.shapes, architecture)
+    stand_in = str(config.get(STAND_IN, ""))
+    revision = _revision(tensors, architecture, (rate_hz, is_normalising))
     return Checkpoint(
         name=str(name),
-        config=config,
+        architecture=architecture,
         rate_hz=rate_hz,
         is_normalising=is_normalising,
-        tensors=_read_tensors(files.get(SAFETENSORS) or files[PICKLE]),
+        revision=("stand-in-" if stand_in else "weights-") + revision,
+        notice=stand_in or LICENCES.get(config["model_type"], ""),
+        tensors=tensors,
     )
 
 
-def check_tensors(
-    name: str, tensors: "Mapping[str, torch.Tensor]", shapes: Mapping[str, Any]
+def _require_architecture(
+    name: str, found: Mapping[str, tuple[int, ...]], architecture: Architecture
 ) -> None:
-    """Hold a checkpoint's tensors against the architecture's, one for one.
-
-    Raises
-    ------
-    WeightsError
-        A tensor is missing, unknown, of another shape, or not finite.
-    """
-    wrong = [f"{key} is missing" for key in shapes.keys() - tensors.keys()]
-    wrong += [f"{key} is unknown" for key in tensors.keys() - shapes.keys()]
-    for key in tensors.keys() & shapes.keys():
-        found, needed = tuple(tensors[key].shape), tuple(shapes[key])
-        if found != needed:
-            wrong.append(f"{key} is {found} instead of {needed}")
-        elif not tensors[key].isfinite().all():
-            wrong.append(f"{key} holds NaN or infinity")
+    """Hold a file's tensors against the architecture's, one for one."""
+    needed = {key: shape for group in architecture.groups() for key, shape in group.items()}
+    spare = {key for key in found if key in OPTIONAL_TENSORS or key.startswith(HEADS)}
+    wrong = [f"{key} is missing" for key in needed.keys() - found.keys()]
+    wrong += [f"{key} is unknown" for key in found.keys() - needed.keys() - spare]
+    wrong += [
+        f"{key} is {found[key]} instead of {needed[key]}"
+        for key in needed.keys() & found.keys()
+        if found[key] != needed[key]
+    ]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise WeightsError(
             f"{name} is not the model it says it is, {min(wrong)}{more}: fetch it anew"
         )
+
+
+def _revision(tensors: "TensorFile", architecture: Architecture, settings: Sequence[object]) -> str:
+    """Name a model by what it computes, wherever it was found and in whichever format."""
+    digest = hashlib.sha256(json.dumps([asdict(architecture), *settings]).encode())
+    for group in architecture.groups():
+        for key, tensor in tensors.read(group).items():
+            digest.update(f"{key}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()[:16]
 
 
 def _local_files(folder: Path) -> dict[str, Path]:
@@ -172,13 +191,18 @@ def _hub_files(hub_id: str) -> dict[str, Path]:
     from huggingface_hub import constants, get_session, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
+    revision = REVISIONS.get(hub_id)
+    command = f"hf download {hub_id}" + (f" --revision {revision}" if revision else "")
+
     def files(*, is_local: bool) -> dict[str, Path]:
         found = {}
         for name in (CONFIG, PREPROCESSOR, SAFETENSORS, PICKLE):
             if name == PICKLE and SAFETENSORS in found:
                 continue
             try:
-                found[name] = Path(hf_hub_download(hub_id, name, local_files_only=is_local))
+                found[name] = Path(
+                    hf_hub_download(hub_id, name, revision=revision, local_files_only=is_local)
+                )
             except EntryNotFoundError:
                 if name != SAFETENSORS:
                     raise
@@ -198,7 +222,7 @@ def _hub_files(hub_id: str) -> dict[str, Path]:
     except Exception as error:
         raise WeightsMissingError(
             f"the weights of {hub_id} are neither on this machine nor reachable: fetch them with "
-            f"`hf download {hub_id}`, or play without them with `--encoder spectral`"
+            f"`{command}`, or play without them with `--encoder spectral`"
         ) from error
 
 
@@ -210,35 +234,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise WeightsError(f"{path} is not a JSON object: fetch the model anew")
     return values
-
-
-def _read_tensors(path: Path) -> "dict[str, torch.Tensor]":
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            tensors = load_file(path)
-        else:
-            # of a pickle that torch did not write it warns before it refuses
-            with warnings.catch_warnings(action="ignore"):
-                tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is a pickle that wants to run code, which is refused: get the model elsewhere"
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
-        raise WeightsError(f"{path} is damaged: fetch the model anew") from error
-    if not isinstance(tensors, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in tensors.values()
-    ):
-        raise WeightsError(f"{path} does not hold tensors by name: fetch the model anew")
-    return {_todays_name(key): tensor.float() for key, tensor in tensors.items()}
-
-
-def _todays_name(key: str) -> str:
-    for old, new in RENAMED.items():
-        if key.endswith(old):
-            return key.removesuffix(old) + new
-    return key

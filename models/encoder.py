@@ -7,14 +7,19 @@ come from.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.settings import SettingsError, settings_from_table
+
 DEFAULT_ENCODER = "spectral"
 MERT = "mert"
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +39,23 @@ class EncoderSpec:
     dim
         Values in an embedding.
     layer
-        The layer read out, 0 being the input of the first; None where there are no layers.
+        The layer read out, 0 being the input of the first, or several of them; None where there
+        are no layers.
+    layer_weights
+        Of several layers' mean; empty where they stand side by side.
     pooling
         How a window's steps become one vector.
+    shorter_frames
+        Lengths of further windows that end where the window does, embedded beside it.
+    part_scales
+        What the parts of a hybrid are multiplied with; empty where there are no parts.
+    precision
+        What it was computed in, which changes an embedding by rounding: no part of equality.
 
     Raises
     ------
     ValueError
-        A number below 1, or a negative layer.
+        A number below 1, a negative layer, or a shorter window that is not shorter.
     """
 
     name: str = field(compare=False)
@@ -49,26 +63,47 @@ class EncoderSpec:
     rate_hz: int
     window_frames: int
     dim: int
-    layer: int | None = None
+    layer: int | tuple[int, ...] | None = None
+    layer_weights: tuple[float, ...] = ()
     pooling: str = "whole"
+    shorter_frames: tuple[int, ...] = ()
+    part_scales: tuple[float, ...] = ()
+    precision: str = field(default="fp32", compare=False)
 
     def __post_init__(self) -> None:
         for key in ("rate_hz", "window_frames", "dim"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} is {getattr(self, key)}, needs at least 1")
-        if self.layer is not None and self.layer < 0:
+        if any(layer < 0 for layer in self.layers):
             raise ValueError(f"layer is {self.layer}, needs 0 or more")
+        if not all(1 <= n < self.window_frames for n in self.shorter_frames):
+            raise ValueError(
+                f"shorter_frames is {self.shorter_frames}, needs 1 to {self.window_frames - 1}"
+            )
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers read out, in order."""
+        if self.layer is None:
+            return ()
+        return self.layer if isinstance(self.layer, tuple) else (self.layer,)
 
     @property
     def window_s(self) -> float:
         """Length of a window in seconds."""
         return self.window_frames / self.rate_hz
 
+    @property
+    def windows_s(self) -> tuple[float, ...]:
+        """Lengths in seconds of all windows that end together, the longest first."""
+        return tuple(n / self.rate_hz for n in (self.window_frames, *self.shorter_frames))
+
     def __str__(self) -> str:
-        layer = "" if self.layer is None else f", layer {self.layer}"
+        layer = f", layer {' and '.join(map(str, self.layers))}" if self.layers else ""
+        windows_s = " and ".join(f"{seconds:g}" for seconds in self.windows_s)
         return (
             f"{self.name} ({self.revision}{layer}): "
-            f"{self.window_s:g} s at {self.rate_hz} Hz → {self.dim} values"
+            f"{windows_s} s at {self.rate_hz} Hz → {self.dim} values"
         )
 
     def to_json(self) -> str:
@@ -85,14 +120,13 @@ class EncoderSpec:
             Not JSON, or a key that is missing, unknown or of the wrong type.
         """
         values = json.loads(text)
-        kinds: dict[str, Any] = {f.name: f.type for f in fields(cls)}
-        if not isinstance(values, dict) or values.keys() != kinds.keys():
-            raise ValueError(f"encoder spec is {text[:80]!r}, needs the keys {', '.join(kinds)}")
-        for key, kind in kinds.items():
-            # bool is an int to isinstance
-            if isinstance(values[key], bool) or not isinstance(values[key], kind):
-                raise ValueError(f"encoder spec has {key} = {values[key]!r}, needs {kind}")
-        return cls(**values)
+        needed = {key.name for key in fields(cls) if key.default is MISSING}
+        if not isinstance(values, dict) or not needed <= values.keys():
+            raise ValueError(f"encoder spec is {text[:80]!r}, needs {', '.join(sorted(needed))}")
+        try:
+            return settings_from_table(cls, values, "encoder spec")
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +135,7 @@ class EncoderConfig:
 
     Attributes
     ----------
-    name, layer, pooling, window_s, n_threads
+    name, layer, layer_weights, pooling, window_s, n_threads, precision, device
         As `models.loading.load_encoder` takes them.
     hop_ms
         How long without an event until a window is embedded unasked.
@@ -113,10 +147,13 @@ class EncoderConfig:
     """
 
     name: str = DEFAULT_ENCODER
-    layer: int | None = None
+    layer: int | tuple[int, ...] | None = None
+    layer_weights: tuple[float, ...] = ()
     pooling: str | None = None
-    window_s: float | None = None
+    window_s: float | tuple[float, ...] | None = None
     n_threads: int = 1
+    precision: Precision = "auto"
+    device: Device = "auto"
     hop_ms: float = 250.0
 
     def __post_init__(self) -> None:
@@ -124,6 +161,8 @@ class EncoderConfig:
             raise ValueError(f"n_threads is {self.n_threads}, needs at least 1")
         if not 10.0 <= self.hop_ms <= 10_000.0:
             raise ValueError(f"hop_ms is {self.hop_ms:g}, needs 10 to 10000")
+        if any(weight <= 0 for weight in self.layer_weights):
+            raise ValueError(f"layer_weights is {self.layer_weights}, needs values above 0")
 
 
 class Encoder(Protocol):

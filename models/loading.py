@@ -6,17 +6,23 @@ asked for, and never gives another encoder than the one that was meant.
 
 from pathlib import Path
 
-from models.encoder import DEFAULT_ENCODER, Encoder, EncoderSpec
+from models.encoder import DEFAULT_ENCODER, MERT, Encoder, EncoderSpec
 from models.errors import EncoderError
+
+HYBRID = "hybrid"
 
 
 def load_encoder(
     name: str | Path,
     *,
-    layer: int | None = None,
+    layer: int | tuple[int, ...] | None = None,
+    layer_weights: tuple[float, ...] = (),
     pooling: str | None = None,
-    window_s: float | None = None,
+    window_s: float | tuple[float, ...] | None = None,
     n_threads: int = 1,
+    precision: str = "auto",
+    device: str = "auto",
+    part_scales: tuple[float, ...] = (),
 ) -> Encoder:
     """Build an encoder.
 
@@ -24,38 +30,63 @@ def load_encoder(
     ----------
     name
         ``"spectral"``, ``"mert"`` (the hub's m-a-p/MERT-v1-95M), another hub id of that
-        architecture, or a local folder in the hub's layout.
-    layer, pooling, window_s
-        Settings of models that have them; the model's own default if None.
+        architecture, a local folder in the hub's layout, ``"hybrid"`` (MERT and spectral side by
+        side), or ``"hybrid:"`` with the name of another model.
+    layer, layer_weights, pooling, window_s
+        Settings of models, as `models.neural.NeuralEncoder.load` takes them.
     n_threads
         CPU threads of a pass. One leaves the other cores to capture, listener and loop.
+    precision, device
+        As `models.precision` has them.
+    part_scales
+        Of a hybrid, as a memory keeps them; measured if empty.
 
     Raises
     ------
     ValueError
         A setting out of range, or one that the spectral encoder does not have.
     EncoderError
-        No such encoder, or its files are damaged or of another architecture.
+        No such encoder or device, or its files are damaged or of another architecture.
     WeightsMissingError
         The weights are neither cached nor reachable.
     """
     if name == DEFAULT_ENCODER:
         from models.spectral import SpectralEncoder
 
-        for key, value in {"layer": layer, "pooling": pooling, "window_s": window_s}.items():
+        settings = {"layer": layer, "pooling": pooling, "window_s": window_s}
+        for key, value in (settings | {"layer_weights": layer_weights or None}).items():
             if value is not None:
                 raise ValueError(f"{key} is {value}, but the spectral encoder has no such setting")
         return SpectralEncoder()
-    # torch and transformers take seconds to import: only who asked for a model waits for them
-    from models.mert import MertEncoder
+    # torch takes seconds to import: only who asked for a model waits for it
+    from models.neural import NeuralEncoder
 
-    return MertEncoder.load(
-        name, layer=layer, pooling=pooling, window_s=window_s, n_threads=n_threads
+    kind, _, of = str(name).partition(":")
+    model = NeuralEncoder.load(
+        (of or MERT) if kind == HYBRID else name,
+        layer=layer,
+        layer_weights=layer_weights,
+        pooling=pooling,
+        window_s=window_s,
+        n_threads=n_threads,
+        precision=precision,
+        device=device,
     )
+    if kind != HYBRID:
+        return model
+    from models.hybrid import HybridEncoder
+    from models.spectral import SpectralEncoder
+
+    return HybridEncoder(str(name), model, SpectralEncoder(), part_scales)
 
 
 def restore_encoder(
-    spec: EncoderSpec, name: str | Path | None = None, *, n_threads: int = 1
+    spec: EncoderSpec,
+    name: str | Path | None = None,
+    *,
+    n_threads: int = 1,
+    precision: str = "auto",
+    device: str = "auto",
 ) -> Encoder:
     """Build the encoder a memory was learned with.
 
@@ -65,8 +96,8 @@ def restore_encoder(
         As the memory keeps it.
     name
         Where to find it now, if no longer at `spec.name`.
-    n_threads
-        As in `load_encoder`.
+    n_threads, precision, device
+        As in `load_encoder`: how it runs is this machine's matter, not the memory's.
 
     Raises
     ------
@@ -82,9 +113,13 @@ def restore_encoder(
         encoder = load_encoder(
             name,
             layer=spec.layer,
+            layer_weights=spec.layer_weights,
             pooling=spec.pooling,
-            window_s=spec.window_s,
+            window_s=spec.windows_s,
             n_threads=n_threads,
+            precision=precision,
+            device=device,
+            part_scales=spec.part_scales,
         )
     if encoder.spec != spec:
         raise EncoderError(

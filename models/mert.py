@@ -1,243 +1,208 @@
-"""MERT: the music model's embedding, through transformers' own HubertModel.
+"""MERT: the music model's forward pass in a lean form, exact, up to the layer that is read.
 
-MERT-v1-95M (Li et al. 2023, arXiv 2306.00107) is HuBERT-base in shape, and nothing of its own
-code is active in its forward pass: transformers' class gives bit-identical output without running
-anything from the hub. A pass stops at the layer that is read. One thread owns an encoder (the
-encoder worker, or training); torch's threads are set when it is loaded, so that a core stays free.
+The arithmetic of HuBERT-base (see `models.architecture`), arranged for speed: channels-last
+throughout, the first convolution's norm folded into its weights, one product for queries, keys and
+values, weight norm resolved at load, no layer beyond the last that is read. It runs in the thread
+that owns the encoder, and knows nothing of audio files, pooling or where its weights come from.
 """
 
-import math
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from models.checkpoint import Checkpoint, check_tensors, read_checkpoint
-from models.encoder import MERT, EncoderSpec, check_windows
-from models.errors import EncoderError, WeightsError
+from models.architecture import Architecture
+from models.arithmetic import Arithmetic, Product
 
-if TYPE_CHECKING:
-    from transformers import HubertConfig, HubertModel
-
-HUB_ID = "m-a-p/MERT-v1-95M"
-LICENCE = "MERT's weights are licensed CC BY-NC 4.0: they are not for commercial use."
-
-DEFAULT_WINDOW_S = 1.0
-DEFAULT_POOLING = "newest-100ms"
-
-VARIANCE_FLOOR = 1e-7
-"""As transformers' Wav2Vec2FeatureExtractor has it."""
-
-MODEL_TYPES = ("mert_model", "music_hubert", "hubert")
-REQUIRED_KEYS = (
-    "conv_dim",
-    "conv_kernel",
-    "conv_stride",
-    "hidden_size",
-    "intermediate_size",
-    "num_attention_heads",
-    "num_hidden_layers",
-)
-OPTIONAL_KEYS = (
-    "conv_bias",
-    "conv_pos_batch_norm",
-    "feat_extract_activation",
-    "feat_extract_norm",
-    "feat_proj_layer_norm",
-    "hidden_act",
-    "layer_norm_eps",
-    "mask_feature_prob",
-    "mask_time_prob",
-    "num_conv_pos_embedding_groups",
-    "num_conv_pos_embeddings",
-)
+Read = Callable[[Iterable[str]], Mapping[str, Tensor]]
+"""Gives float32 tensors by name."""
 
 
-class MertEncoder:
-    """Embeds windows with MERT, or another HuBERT of its shape.
+class Mert:
+    """A model of HuBERT-base's shape.
 
-    Built by `load`.
-
-    Attributes
+    Parameters
     ----------
-    spec : EncoderSpec
-    notice : str
-        The licence of the weights, or that they are a stand-in's.
+    architecture
+        Its sizes.
+    arithmetic
+        What it computes with.
+    read
+        Where its tensors come from; asked for one piece after another, and never for two at once.
+    n_layers
+        How many of its transformer layers are needed.
+    n_steps
+        Of the longest window it will hear.
     """
 
     def __init__(
         self,
-        spec: EncoderSpec,
-        model: "HubertModel",
+        architecture: Architecture,
+        arithmetic: Arithmetic,
+        read: Read,
         *,
-        n_pooled: int,
-        is_normalising: bool,
-        notice: str,
+        n_layers: int,
+        n_steps: int,
     ) -> None:
-        self.spec = spec
-        self.notice = notice
-        self._model = model
-        self._n_pooled = n_pooled
-        self._is_normalising = is_normalising
+        tensors = read(architecture.front_shapes())
+        self._first = _First(architecture, arithmetic, tensors)
+        self._convolutions = [
+            arithmetic.convolution(
+                tensors[f"feature_extractor.conv_layers.{index}.conv.weight"],
+                tensors.get(f"feature_extractor.conv_layers.{index}.conv.bias"),
+                stride=stride,
+            )
+            for index, stride in enumerate(architecture.conv_strides)
+            if index > 0
+        ]
+        self._projection_norm = (
+            _norm(architecture, arithmetic, tensors, "feature_projection.layer_norm")
+            if architecture.has_projection_norm
+            else lambda x: x
+        )
+        self._projection = arithmetic.linear(*_pair(tensors, "feature_projection.projection"))
+        self._position = _position(architecture, arithmetic, tensors, n_steps)
+        self._norm = _norm(architecture, arithmetic, tensors, "encoder.layer_norm")
+        del tensors
+        self._layers = [
+            _Layer(architecture, arithmetic, read(architecture.layer_shapes(index)), index)
+            for index in range(n_layers)
+        ]
 
-    @classmethod
-    def load(
-        cls,
-        name: str | Path = MERT,
-        *,
-        layer: int | None = None,
-        pooling: str | None = None,
-        window_s: float | None = None,
-        n_threads: int = 1,
-    ) -> Self:
-        """Load a checkpoint.
+    def __call__(self, frames: Tensor) -> list[Tensor]:
+        """Hear windows.
 
         Parameters
         ----------
-        name
-            ``"mert"``, a hub id, or a folder in the hub's layout.
-        layer
-            Which to read: 0 is what enters the first transformer layer, negative numbers count
-            from the last; the last if None.
-        pooling
-            ``"mean"`` over all steps of a window, or ``"newest-Nms"`` over those of its last N
-            milliseconds; the newest 100 ms if None.
-        window_s
-            Length of a window; 1 s if None.
-        n_threads
-            CPU threads of a pass, set for the whole process.
+        frames
+            [shape=(n, n_frames), float32], normalised as the checkpoint wants it, on the device.
 
-        Raises
-        ------
-        ValueError
-            A layer the model lacks, an unknown pooling, a window shorter than a step or than what
-            is pooled, or less than one thread.
-        EncoderError
-            No such model, or one of another architecture.
-        WeightsError
-            Its files are damaged, or its tensors are not those of its architecture.
-        WeightsMissingError
-            The weights are neither cached nor reachable.
+        Returns
+        -------
+        list of Tensor
+            What enters the first layer, and what each layer makes of it [shape=(n, n_steps, dim)].
         """
-        if n_threads < 1:
-            raise ValueError(f"n_threads is {n_threads}, needs at least 1")
-        checkpoint = read_checkpoint(HUB_ID if name == MERT else name)
-        config = _hubert_config(checkpoint)
-        window_s = DEFAULT_WINDOW_S if window_s is None else window_s
-        window_frames = round(window_s * checkpoint.rate_hz)
-        pooling = DEFAULT_POOLING if pooling is None else pooling
-        layer = _layer(layer, config.num_hidden_layers)
-        n_pooled = _n_pooled(pooling, checkpoint.rate_hz, window_frames, config)
-        settings = {key: getattr(config, key) for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS)}
-        settings["do_normalize"] = checkpoint.is_normalising
-        spec = EncoderSpec(
-            name=str(name),
-            revision=checkpoint.revision(settings),
-            rate_hz=checkpoint.rate_hz,
-            window_frames=window_frames,
-            dim=config.hidden_size,
-            layer=layer,
-            pooling=pooling,
+        x = self._first(frames)
+        for convolution in self._convolutions:
+            x = convolution(x)
+        x = self._projection(self._projection_norm(x))
+        # an even kernel gives one step too many
+        x = self._norm(x + self._position(x)[:, : x.shape[1]])
+        states = [x]
+        for layer in self._layers:
+            x = layer(x)
+            states.append(x)
+        return states
+
+
+class _First:
+    """The first convolution with its norm over time, in one product.
+
+    The convolution is linear, so its output's mean and variance follow from the mean and the
+    covariance of the patches it reads: a kernel × kernel matrix instead of a pass over the
+    largest array of the model. A bias would be taken away by the norm.
+    """
+
+    def __init__(
+        self, architecture: Architecture, arithmetic: Arithmetic, tensors: Mapping[str, Tensor]
+    ) -> None:
+        at = "feature_extractor.conv_layers.0"
+        device = arithmetic.device
+        self._dtype = arithmetic.dtype
+        self._kernel, self._stride = architecture.conv_kernels[0], architecture.conv_strides[0]
+        self._weight = tensors[f"{at}.conv.weight"][:, 0].mT.contiguous().to(device)
+        self._gain, self._bias = (part.to(device) for part in _pair(tensors, f"{at}.layer_norm"))
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        patches = frames.unfold(1, self._kernel, self._stride)  # (n, n_steps, kernel)
+        mean = patches.mean(1, keepdim=True)
+        centred = patches - mean
+        covariance = centred.mT @ centred / patches.shape[1]
+        variance = ((covariance @ self._weight) * self._weight).sum(1, keepdim=True)
+        weight = self._weight * (self._gain * torch.rsqrt(variance + NORM_EPSILON))
+        return functional.gelu(
+            torch.baddbmm(
+                self._bias.to(self._dtype), centred.to(self._dtype), weight.to(self._dtype)
+            )
         )
-        return cls(
-            spec,
-            _hubert(checkpoint, config, layer, n_threads),
-            n_pooled=n_pooled,
-            is_normalising=checkpoint.is_normalising,
-            notice=checkpoint.stand_in or LICENCE,
+
+
+NORM_EPSILON = 1e-5
+"""Of the first convolution's norm, in every checkpoint of this shape."""
+
+
+class _Layer:
+    """A transformer layer: attention, then two products, each normalised with what entered it."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        arithmetic: Arithmetic,
+        tensors: Mapping[str, Tensor],
+        index: int,
+    ) -> None:
+        at = f"encoder.layers.{index}"
+        self._n_heads = architecture.n_heads
+        self._attended = arithmetic.linear(
+            *_joined(_pair(tensors, f"{at}.attention.{name}_proj") for name in "qkv")
         )
-
-    def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed windows, as `models.encoder.Encoder` has it.
-
-        A window's embedding depends on its batch by rounding only (below 1e-5, relative).
-        """
-        import torch
-
-        check_windows(windows, self.spec)
-        with torch.inference_mode():
-            frames = torch.from_numpy(np.ascontiguousarray(windows))
-            if self._is_normalising:
-                variance, mean = torch.var_mean(frames, dim=1, correction=0, keepdim=True)
-                frames = (frames - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
-            steps = self._model(frames).last_hidden_state  # (n, n_steps, dim)
-            embeddings: NDArray[np.float32] = steps[:, -self._n_pooled :].mean(dim=1).numpy()
-        return embeddings
-
-
-def _hubert_config(checkpoint: Checkpoint) -> "HubertConfig":
-    """Take the architecture from a checkpoint's configuration, refusing any other."""
-    from transformers import HubertConfig
-
-    name, config = checkpoint.name, checkpoint.config
-    if (
-        config.get("feature_extractor_cqt")
-        or config.get("deepnorm")
-        or config.get("attention_relax", -1) > 0
-    ):
-        raise EncoderError(
-            f"{name} is of MERT-v1-330M's kind, which needs code of its own (CQT features, "
-            f"deepnorm): choose {HUB_ID}"
+        self._out = arithmetic.linear(*_pair(tensors, f"{at}.attention.out_proj"))
+        self._norm = _norm(architecture, arithmetic, tensors, f"{at}.layer_norm")
+        self._widen = arithmetic.linear(
+            *_pair(tensors, f"{at}.feed_forward.intermediate_dense"), is_gelu=True
         )
-    if config.get("model_type") not in MODEL_TYPES or config.get("do_stable_layer_norm"):
-        raise EncoderError(f"{name} is not a post-norm HuBERT: choose {HUB_ID}")
-    for key in REQUIRED_KEYS:
-        if key not in config:
-            raise WeightsError(f"the config of {name} has no {key}: fetch the model anew")
-    known = {key: config[key] for key in (*REQUIRED_KEYS, *OPTIONAL_KEYS) if key in config}
-    try:
-        return HubertConfig(**known)
-    # what a wrong value raises is transformers' own and changes with its version
-    except Exception as error:
-        raise WeightsError(f"the config of {name} makes no model: fetch the model anew") from error
+        self._narrow = arithmetic.linear(*_pair(tensors, f"{at}.feed_forward.output_dense"))
+        self._final_norm = _norm(architecture, arithmetic, tensors, f"{at}.final_layer_norm")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        n, n_steps, dim = x.shape
+        heads = self._attended(x).view(n, n_steps, 3, self._n_heads, dim // self._n_heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        x = self._norm(x + self._out(mixed.transpose(1, 2).reshape(n, n_steps, dim)))
+        return self._final_norm(x + self._narrow(self._widen(x)))
 
 
-def _layer(layer: int | None, n_layers: int) -> int:
-    if layer is None:
-        return n_layers
-    if not -n_layers - 1 <= layer <= n_layers:
-        raise ValueError(f"layer is {layer}, needs 0 to {n_layers}, or negative from the last")
-    return layer if layer >= 0 else layer + n_layers + 1
+def _position(
+    architecture: Architecture,
+    arithmetic: Arithmetic,
+    tensors: Mapping[str, Tensor],
+    n_steps: int,
+) -> Product:
+    """Make the positional convolution, without the taps that never meet a step.
+
+    In a window of n steps no step is n away from another: half a second has 37 steps, and 55 of
+    the 128 taps would multiply padding only.
+    """
+    at = "encoder.pos_conv_embed.conv"
+    gain = tensors[f"{at}.parametrizations.weight.original0"]
+    direction = tensors[f"{at}.parametrizations.weight.original1"]
+    weight = direction * (gain / direction.norm(dim=(0, 1), keepdim=True))
+    centre = architecture.position_kernel // 2
+    reach = min(n_steps - 1, centre)
+    return arithmetic.convolution(
+        weight[:, :, centre - reach : centre + reach + 1].contiguous(),
+        tensors[f"{at}.bias"],
+        padding=reach,
+        n_groups=architecture.position_groups,
+    )
 
 
-def _n_pooled(pooling: str, rate_hz: int, window_frames: int, config: "HubertConfig") -> int:
-    """Count the steps that become the embedding."""
-    n_steps: int = window_frames
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-        n_steps = (n_steps - kernel) // stride + 1
-    if n_steps < 1:
-        raise ValueError(f"a window has {window_frames} frames, which is less than one step needs")
-    if pooling == "mean":
-        return n_steps
-    newest = re.fullmatch(r"newest-(\d+)ms", pooling)
-    if newest is None:
-        raise ValueError(f'pooling is {pooling!r}, needs "mean" or "newest-100ms" or the like')
-    n_newest: int = round(int(newest[1]) / 1000 * rate_hz / math.prod(config.conv_stride))
-    if not 1 <= n_newest <= n_steps:
-        raise ValueError(f"pooling is {pooling!r}, which is no part of a window of {n_steps} steps")
-    return n_newest
+def _norm(
+    architecture: Architecture, arithmetic: Arithmetic, tensors: Mapping[str, Tensor], name: str
+) -> Product:
+    """Make a norm over the values of each step."""
+    gain, bias = map(arithmetic.keep, _pair(tensors, name))
+    return lambda x: functional.layer_norm(x, gain.shape, gain, bias, architecture.epsilon)
 
 
-def _hubert(
-    checkpoint: Checkpoint, config: "HubertConfig", layer: int, n_threads: int
-) -> "HubertModel":
-    """Build the model with the checkpoint's weights, up to the layer that is read."""
-    import torch
-    from transformers import HubertModel
+def _pair(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    """Give a weight and its bias."""
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
 
-    torch.set_num_threads(n_threads)
-    try:
-        # on no device: nothing is initialised at random that a checkpoint could fail to replace
-        with torch.device("meta"):
-            model: HubertModel = HubertModel(config)
-    except (RuntimeError, TypeError, ValueError, KeyError) as error:
-        raise WeightsError(
-            f"the config of {checkpoint.name} makes no model: fetch the model anew"
-        ) from error
-    shapes: dict[str, Any] = {key: value.shape for key, value in model.state_dict().items()}
-    check_tensors(checkpoint.name, checkpoint.tensors, shapes)
-    model.load_state_dict(checkpoint.tensors, strict=True, assign=True)
-    model.encoder.layers = model.encoder.layers[:layer]
-    return model.eval().requires_grad_(requires_grad=False)
+
+def _joined(pairs: Iterable[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
+    """Join products of the same input into one."""
+    weights, biases = zip(*pairs, strict=True)
+    return torch.cat(weights), torch.cat(biases)

@@ -131,6 +131,8 @@ def _checked(value: object, hint: Any, where: str) -> object:
                 continue
         names = " or ".join(_name(choice) for choice in choices if choice is not type(None))
         raise SettingsError(f"{where} must be {names}, got {value!r}.")
+    if origin is tuple and isinstance(value, list):
+        return tuple(_checked(item, choices[0], where) for item in value)
     if hint is float and type(value) is int and abs(value) <= 2**53:
         return float(value)
     if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
@@ -142,5 +144,7 @@ def _name(hint: Any) -> str:
     """Name a type as a person writing TOML knows it."""
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each {_name(typing.get_args(hint)[0])}"
     plain = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
     return plain.get(hint, str(hint))

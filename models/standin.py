@@ -1,4 +1,4 @@
-"""A stand-in for MERT: random weights in the exact architecture and the hub's layout.
+"""A stand-in for a model: random weights in the exact architecture and the hub's layout.
 
 For tests, benchmarks and machines without the weights: what it costs is real, what it hears means
 nothing, and everything that loads it says so. ``python -m models.standin DIR`` writes one; it never
@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import CONFIG, PREPROCESSOR, RENAMED, SAFETENSORS, STAND_IN
+from models.architecture import RENAMED, Architecture
+from models.checkpoint import CONFIG, PREPROCESSOR, SAFETENSORS, STAND_IN
 from models.errors import ModelsError
 
-RATE_HZ = 24_000
+MERT_RATE_HZ = 24_000
+WAV2VEC2_RATE_HZ = 16_000
 
 MERT_95M: dict[str, Any] = {
     "model_type": "mert_model",
-    "sample_rate": RATE_HZ,
+    "sample_rate": MERT_RATE_HZ,
     "feature_extractor_cqt": False,
     "deepnorm": False,
     "attention_relax": -1.0,
@@ -47,7 +49,12 @@ MERT_95M: dict[str, Any] = {
     "num_feat_extract_layers": 7,
     "num_hidden_layers": 12,
 }
-TINY: dict[str, Any] = MERT_95M | {
+WAV2VEC2_BASE: dict[str, Any] = {
+    key: value
+    for key, value in MERT_95M.items()
+    if key not in ("sample_rate", "feature_extractor_cqt", "deepnorm", "attention_relax")
+} | {"model_type": "wav2vec2"}
+TINY: dict[str, Any] = {
     "conv_dim": [16] * 7,
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -58,7 +65,9 @@ TINY: dict[str, Any] = MERT_95M | {
 }
 
 
-def write_stand_in(folder: str | Path, *, is_tiny: bool = False, seed: int = 0) -> None:
+def write_stand_in(
+    folder: str | Path, *, is_tiny: bool = False, is_wav2vec2: bool = False, seed: int = 0
+) -> None:
     """Write a stand-in.
 
     Parameters
@@ -67,6 +76,8 @@ def write_stand_in(folder: str | Path, *, is_tiny: bool = False, seed: int = 0) 
         New, or empty.
     is_tiny
         Three small layers instead of the 94.4 million values of MERT-v1-95M.
+    is_wav2vec2
+        In the layout of Wav2Vec 2.0 base, at its rate.
     seed
         Of the weights; the same seed gives the same file everywhere.
 
@@ -75,26 +86,27 @@ def write_stand_in(folder: str | Path, *, is_tiny: bool = False, seed: int = 0) 
     ModelsError
         There is something in the folder, or it cannot be written.
     """
-    import torch
     from safetensors.numpy import save_file
-    from transformers import HubertConfig, HubertModel
 
     folder = Path(folder)
-    shape = "a tiny model" if is_tiny else "MERT-v1-95M"
-    config = (TINY if is_tiny else MERT_95M) | {
+    full, shape = (WAV2VEC2_BASE, "Wav2Vec 2.0 base") if is_wav2vec2 else (MERT_95M, "MERT-v1-95M")
+    shape = f"a tiny {shape}" if is_tiny else shape
+    config = (full | TINY if is_tiny else full) | {
         STAND_IN: f"A stand-in for {shape} with random weights (seed {seed}): it hears nothing."
     }
     preprocessor = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
         "do_normalize": True,
-        "sampling_rate": RATE_HZ,
+        "sampling_rate": config.get("sample_rate", WAV2VEC2_RATE_HZ),
     }
-    with torch.device("meta"):
-        shapes = {
-            k: tuple(v.shape) for k, v in HubertModel(HubertConfig(**config)).state_dict().items()
-        }
-    tensors = {_hub_name(key): _random(key, shape, seed) for key, shape in shapes.items()}
+    architecture = Architecture.from_config(shape, config)
+    shapes = {key: of_key for group in architecture.groups() for key, of_key in group.items()}
+    shapes["masked_spec_embed"] = (architecture.dim,)
+    prefix = "wav2vec2." if is_wav2vec2 else ""
+    tensors = {
+        prefix + _hub_name(key): _random(key, of_key, seed) for key, of_key in shapes.items()
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -114,10 +126,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     parser.add_argument("--tiny", action="store_true", help="a small one, for tests")
+    parser.add_argument("--wav2vec2", action="store_true", help="of Wav2Vec 2.0 base instead")
     parser.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
     options = parser.parse_args(arguments)
     try:
-        write_stand_in(options.folder, is_tiny=options.tiny, seed=options.seed)
+        write_stand_in(
+            options.folder,
+            is_tiny=options.tiny,
+            is_wav2vec2=options.wav2vec2,
+            seed=options.seed,
+        )
     except ModelsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.checkpoint import check_tensors, read_checkpoint
+from models.checkpoint import REVISIONS, read_checkpoint
 from models.errors import EncoderError, WeightsError
 from models.standin import write_stand_in
 
@@ -55,13 +55,13 @@ def test_rate_and_normalisation_are_the_preprocessors(folder: Path) -> None:
 
 def test_old_and_new_names_and_both_formats_are_the_same_checkpoint(folder: Path) -> None:
     """The revision is of the content: weight_g or parametrizations, safetensors or pickle."""
-    revision = read_checkpoint(folder).revision({})
+    revision = read_checkpoint(folder).revision
     tensors = as_pickle(folder)
-    assert read_checkpoint(folder).revision({}) == revision
-    renamed = read_checkpoint(folder).tensors
-    assert renamed.keys() != tensors.keys()
-    save_file(renamed, folder / "model.safetensors")
-    assert read_checkpoint(folder).revision({}) == revision
+    assert read_checkpoint(folder).revision == revision
+    file = read_checkpoint(folder).tensors
+    assert file.shapes.keys() != tensors.keys()
+    save_file(file.read(file.shapes), folder / "model.safetensors")
+    assert read_checkpoint(folder).revision == revision
 
 
 def test_safetensors_are_preferred(folder: Path) -> None:
@@ -72,19 +72,35 @@ def test_safetensors_are_preferred(folder: Path) -> None:
 
 def test_the_revision_tells_weights_and_settings_apart(folder: Path) -> None:
     """One value changed is another model."""
-    checkpoint = read_checkpoint(folder)
-    revision = checkpoint.revision({"eps": 1e-5})
+    revision = read_checkpoint(folder).revision
     assert revision.startswith("stand-in-")
-    assert checkpoint.revision({"eps": 1e-6}) != revision
-    checkpoint.tensors["encoder.layer_norm.bias"][0] += 1e-3
-    assert checkpoint.revision({"eps": 1e-5}) != revision
+    rewrite(folder / "config.json", lambda values: values.update(layer_norm_eps=1e-6))
+    revisions = {revision, read_checkpoint(folder).revision}
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    tensors["encoder.layer_norm.bias"][0] += 1e-3
+    save_file(tensors, path)
+    assert len(revisions | {read_checkpoint(folder).revision}) == 3
+
+
+def test_what_pre_training_put_on_top_is_no_part_of_it(tmp_path: Path) -> None:
+    """Wav2Vec 2.0's quantiser, and the names under which the hub's file has the rest."""
+    write_stand_in(tmp_path, is_tiny=True, is_wav2vec2=True)
+    checkpoint = read_checkpoint(tmp_path)
+    assert checkpoint.rate_hz == 16_000
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    assert all(key.startswith("wav2vec2.") for key in tensors)
+    save_file(tensors | {"project_q.weight": torch.zeros(3, 3)}, path)
+    assert read_checkpoint(tmp_path).revision == checkpoint.revision
 
 
 def test_half_precision_is_read_as_float32(folder: Path) -> None:
     """Whatever the file holds, the model computes in float32."""
     path = folder / "model.safetensors"
     save_file({key: tensor.half() for key, tensor in load_file(path).items()}, path)
-    assert {tensor.dtype for tensor in read_checkpoint(folder).tensors.values()} == {torch.float32}
+    file = read_checkpoint(folder).tensors
+    assert {tensor.dtype for tensor in file.read(file.shapes).values()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
@@ -199,7 +215,9 @@ def test_weights_neither_cached_nor_reachable_name_the_command_and_the_switch(
         check=True,
         text=True,
     )
-    assert "`hf download m-a-p/MERT-v1-95M`" in ran.stdout
+    assert (
+        f"`hf download m-a-p/MERT-v1-95M --revision {REVISIONS['m-a-p/MERT-v1-95M']}`" in ran.stdout
+    )
     assert "`--encoder spectral`" in ran.stdout
     assert ran.stderr == ""
 
@@ -267,7 +285,7 @@ def test_what_is_not_cached_is_fetched_once(folder: Path, tmp_path: Path) -> Non
     threading.Thread(target=server.serve_forever, daemon=True).start()
     script = (
         "from models.checkpoint import read_checkpoint\n"
-        "print(read_checkpoint('someone/model').revision({}))\n"
+        "print(read_checkpoint('someone/model').revision)\n"
     )
     hub = {
         "HF_HOME": str(tmp_path / "home"),
@@ -285,18 +303,40 @@ def test_what_is_not_cached_is_fetched_once(folder: Path, tmp_path: Path) -> Non
         revisions.append(ran.stdout.strip())
         server.shutdown()
         server.server_close()
-    assert revisions == [read_checkpoint(folder).revision({})] * 2
+    assert revisions == [read_checkpoint(folder).revision] * 2
 
 
-def test_tensors_are_held_against_their_shapes() -> None:
+def test_tensors_are_held_against_the_architecture(folder: Path) -> None:
     """Missing, unknown, of another shape, not finite: the first by name, and how many more."""
-    shapes = {"a": (2,), "b": (3,)}
-    check_tensors("m", {"a": torch.zeros(2), "b": torch.zeros(3)}, shapes)
-    with pytest.raises(WeightsError, match=r"m is not the model .*, b is missing: fetch"):
-        check_tensors("m", {"a": torch.zeros(2)}, shapes)
-    with pytest.raises(WeightsError, match=r"a is \(5,\) instead of \(2,\)"):
-        check_tensors("m", {"a": torch.zeros(5), "b": torch.zeros(3)}, shapes)
-    with pytest.raises(WeightsError, match="a holds NaN or infinity"):
-        check_tensors("m", {"a": torch.full((2,), torch.nan), "b": torch.zeros(3)}, shapes)
-    with pytest.raises(WeightsError, match=r"b is missing \(and 1 more\)"):
-        check_tensors("m", {"a": torch.zeros(2), "c": torch.zeros(3)}, shapes)
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    first = min(set(tensors) - {"encoder.layer_norm.bias"})
+
+    def refused_with(changed: dict[str, torch.Tensor], what: str) -> None:
+        save_file(changed, path)
+        with pytest.raises(WeightsError, match=what):
+            read_checkpoint(folder)
+
+    without = {key: tensor for key, tensor in tensors.items() if key != first}
+    refused_with(without, rf"is not the model .*, {first} is missing: fetch it anew")
+    bias = {"encoder.layer_norm.bias": torch.zeros(5)}
+    refused_with(tensors | bias, r"layer_norm\.bias is \(5,\) instead of \(32,\): fetch")
+    refused_with(without | bias, r"\(and 1 more\)")
+    refused_with(tensors | {"head.weight": torch.zeros(1)}, r"head\.weight is unknown")
+    nan = {"encoder.layer_norm.bias": torch.full((32,), torch.nan)}
+    refused_with(tensors | nan, r"layer_norm\.bias in .* holds NaN or infinity")
+
+
+def test_a_pickle_from_before_zip_archives_is_read(folder: Path) -> None:
+    """As torch wrote them until 1.6."""
+    revision = read_checkpoint(folder).revision
+    tensors = as_pickle(folder)
+    path = folder / "pytorch_model.bin"
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+    assert read_checkpoint(folder).revision == revision
+
+
+def test_the_330m_model_is_refused_by_name() -> None:
+    """Before anything is fetched."""
+    with pytest.raises(EncoderError, match=r"MERT-v1-330M needs code of its own .*: choose m-a-p"):
+        read_checkpoint("m-a-p/MERT-v1-330M")

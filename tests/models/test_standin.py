@@ -22,7 +22,7 @@ def test_it_says_in_its_configuration_that_it_is_one(tmp_path: Path) -> None:
     """Whoever reads the folder is told."""
     write_stand_in(tmp_path / "m", is_tiny=True, seed=7)
     config = json.loads((tmp_path / "m" / "config.json").read_text())
-    assert "stand-in for a tiny model with random weights (seed 7)" in config["stand_in"]
+    assert "stand-in for a tiny MERT-v1-95M with random weights (seed 7)" in config["stand_in"]
 
 
 def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:

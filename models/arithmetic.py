@@ -1,0 +1,170 @@
+"""The arithmetic: a model's matrix products, in a precision, on a device.
+
+`Plain` is torch's own, anywhere. `Prepacked` is oneDNN's on the CPU: weights are laid out once, at
+load, as its kernels read them (AMX or AVX-512 tiles in bf16), and GELU is applied while a result is
+still in the cache. Both compute in channels-last order, where a convolution over time is a
+product with a window's consecutive rows. It runs in the thread that owns the encoder; a product
+lets the interpreter go while it runs.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Product = Callable[[Tensor], Tensor]
+
+
+class Arithmetic(Protocol):
+    """What a model computes with."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """Bring a float32 tensor to this precision and device."""
+        ...
+
+    def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
+        """Make ``x @ weight.T + bias``, and GELU of it if wanted.
+
+        Parameters
+        ----------
+        weight, bias
+            [shape=(n_out, n_in)] and [shape=(n_out,)], float32.
+        """
+        ...
+
+    def convolution(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        n_groups: int = 1,
+    ) -> Product:
+        """Make GELU of a convolution over the steps of x [shape=(n, n_steps, n_in)].
+
+        Parameters
+        ----------
+        weight, bias
+            [shape=(n_out, n_in / n_groups, kernel)] and [shape=(n_out,)], float32.
+        """
+        ...
+
+
+class Plain:
+    """Torch's own products, on any device and in any precision."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype = dtype
+        self.device = device
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """Bring a tensor to this precision and device."""
+        return tensor.to(self.device, self.dtype)
+
+    def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
+        """Make a product, as `Arithmetic` has it."""
+        weight, bias = self.keep(weight), self.keep(bias)
+
+        def product(x: Tensor) -> Tensor:
+            y = functional.linear(x, weight, bias)
+            return functional.gelu(y) if is_gelu else y
+
+        return product
+
+    def convolution(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        n_groups: int = 1,
+    ) -> Product:
+        """Make a convolution, as `Arithmetic` has it."""
+        n_out, n_in, kernel = weight.shape
+        bias = None if bias is None else self.keep(bias)
+        if n_groups > 1:
+            grouped = self.keep(weight)
+            return lambda x: (
+                functional.gelu(
+                    functional.conv1d(x.mT, grouped, bias, stride, padding, 1, n_groups)
+                ).mT
+            )
+        rows = self.keep(weight.mT.reshape(n_out, kernel * n_in))
+
+        def product(x: Tensor) -> Tensor:
+            x = functional.pad(x, (0, 0, padding, padding)).contiguous()
+            n, n_steps = len(x), (x.shape[1] - kernel) // stride + 1
+            patches = x.as_strided((n, n_steps, kernel * n_in), (x.stride(0), stride * n_in, 1))
+            return functional.gelu(functional.linear(patches, rows, bias))
+
+        return product
+
+
+class Prepacked:
+    """oneDNN's products on the CPU, with weights laid out for its kernels.
+
+    Parameters
+    ----------
+    dtype
+        Float32 or bfloat16.
+    n_rows
+        Rows of a usual product: what the layout is chosen for.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, dtype: torch.dtype, n_rows: int) -> None:
+        self.dtype = dtype
+        self._n_rows = n_rows
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """Bring a tensor to this precision."""
+        return tensor.to(self.dtype)
+
+    def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
+        """Make a product, as `Arithmetic` has it."""
+        bias = self.keep(bias)
+        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
+        after = _after(is_gelu=is_gelu)
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
+
+    def convolution(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        n_groups: int = 1,
+    ) -> Product:
+        """Make a convolution, as `Arithmetic` has it."""
+        # oneDNN (torch 2.13) is wrong in bf16 where a group has 8 channels and the kernel is even
+        dtype = torch.float32 if weight.shape[1] % 16 else self.dtype
+        weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        n_in = weight.shape[1] * n_groups
+        # one row of an image whose channels come last
+        shape = ([0, padding], [1, stride], [1, 1], n_groups)
+        packed = torch.ops.mkldnn._reorder_convolution_weight(
+            weight[:, :, None], *shape, [1, n_in, 1, stride * self._n_rows]
+        )
+        after = _after(is_gelu=True)
+
+        def product(x: Tensor) -> Tensor:
+            image = x.to(dtype).movedim(2, 1)[:, :, None]
+            y = torch.ops.mkldnn._convolution_pointwise(image, packed, bias, *shape, *after)
+            result: Tensor = y[:, :, 0].movedim(1, 2)
+            return self.keep(result)
+
+        return product
+
+
+def _after(*, is_gelu: bool) -> tuple[str, list[float], str]:
+    """Name what oneDNN applies to a result: the operation, its scalars and its algorithm."""
+    return ("gelu", [], "none") if is_gelu else ("none", [], "")

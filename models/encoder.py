@@ -120,9 +120,9 @@ class EncoderSpec:
             Not JSON, or a key that is missing, unknown or of the wrong type.
         """
         values = json.loads(text)
-        needed = {key.name for key in fields(cls) if key.default is MISSING}
-        if not isinstance(values, dict) or not needed <= values.keys():
-            raise ValueError(f"encoder spec is {text[:80]!r}, needs {', '.join(sorted(needed))}")
+        needed = {key.name: key for key in fields(cls) if key.default is MISSING}
+        if not isinstance(values, dict) or not needed.keys() <= values.keys():
+            raise ValueError(f"encoder spec is {text[:80]!r}, needs the keys {', '.join(needed)}")
         try:
             return settings_from_table(cls, values, "encoder spec")
         except SettingsError as error:

@@ -250,9 +250,12 @@ def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
         return load_encoder(
             name,
             layer=config.layer,
+            layer_weights=config.layer_weights,
             pooling=config.pooling,
             window_s=config.window_s,
             n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
         )
     except ValueError as error:
         raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None

@@ -7,7 +7,7 @@ heard so is refused in a sentence that names the file.
 from dataclasses import replace
 from pathlib import Path
 
-from models.encoder import Encoder, EncoderSpec
+from models.encoder import Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError
 from models.loading import restore_encoder
 from oracle.memory import Memory
@@ -33,13 +33,15 @@ def as_learned(config: Config, memory: Memory, path: Path) -> Config:
         raise damaged(path, str(error)) from None
 
 
-def encoder_of(memory: Memory, path: Path, where: str | None, n_threads: int) -> Encoder:
+def encoder_of(memory: Memory, path: Path, where: str | None, config: EncoderConfig) -> Encoder:
     """Build the encoder that the memory was learned with.
 
     Parameters
     ----------
     where
         Where it is to be found now; None for where it was.
+    config
+        How it runs here.
 
     Raises
     ------
@@ -57,7 +59,13 @@ def encoder_of(memory: Memory, path: Path, where: str | None, n_threads: int) ->
     except ValueError as error:
         raise damaged(path, str(error)) from None
     try:
-        return restore_encoder(spec, where, n_threads=n_threads)
+        return restore_encoder(
+            spec,
+            where,
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
+        )
     except ValueError as error:
         raise EncoderError(
             f"{path} was learned with {spec}, which {where} is not ({error}): "

@@ -120,7 +120,7 @@ def listen(options: argparse.Namespace, console: Console) -> int:
     if options.memory is not None:
         memory = Memory.load(options.memory)
         config = as_learned(config, memory, options.memory)
-        encoder = encoder_of(memory, options.memory, options.encoder, config.encoder.n_threads)
+        encoder = encoder_of(memory, options.memory, options.encoder, config.encoder)
     if options.plot is not None:
         require_form(options.plot, sources=(Path(options.input),))
     with (

@@ -131,7 +131,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
     recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
     config = as_learned(config, memory, options.memory)
-    encoder = encoder_of(memory, options.memory, options.encoder, config.encoder.n_threads)
+    encoder = encoder_of(memory, options.memory, options.encoder, config.encoder)
     if encoder.notice:
         tell(encoder.notice)
     source: AudioInput | FileSource | None = None

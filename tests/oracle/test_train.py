@@ -367,6 +367,6 @@ def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(tmp_path: 
     )
     assert_refused(
         ended,
-        r"fetch them with `hf download m-a-p/MERT-v1-95M --revision \w+`, or .* `--encoder spectral`",
+        r"them with `hf download m-a-p/MERT-v1-95M --revision \w+`, or .* `--encoder spectral`",
     )
     assert not (tmp_path / "solo.memory").exists()

@@ -37,6 +37,8 @@ meter          … what is wrong with a sound, in words
 picture        … what was heard, drawn
 histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
+board          what was counted, in memory that other processes read
+status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
 errors         what can go wrong on stage
 =============  ==================================================================================
@@ -45,6 +47,7 @@ errors         what can go wrong on stage
 import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
+    "board",
     "budget",
     "capture",
     "clock",
@@ -80,5 +83,6 @@ __all__ = [
     "responder",
     "ring",
     "source",
+    "status",
     "telemetry",
 ]

@@ -10,6 +10,7 @@ every power of two is cut into 64, so a percentile is at most 1.6 % too high and
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 _SUB_BUCKET_BITS: Final = 6
 _SUB_BUCKETS: Final = 1 << _SUB_BUCKET_BITS
@@ -30,6 +31,9 @@ class Histogram:
 
     __slots__ = ("_counts", "max_ns", "n_negative")
 
+    N_WORDS: Final = 2 + _N_BUCKETS
+    """What `write_to` fills."""
+
     def __init__(self) -> None:
         self._counts = np.zeros(_N_BUCKETS, np.int64)
         self.max_ns = 0
@@ -48,6 +52,14 @@ class Histogram:
         self._counts[(shift << _SUB_BUCKET_BITS) + (value >> shift)] += 1
         if value > self.max_ns:
             self.max_ns = value
+
+    def write_to(self, words: NDArray[np.int64]) -> None:
+        """Copy everything to `words` [shape=(N_WORDS,)], such as another process's memory."""
+        words[0], words[1], words[2:] = self.max_ns, self.n_negative, self._counts
+
+    def read_from(self, words: NDArray[np.int64]) -> None:
+        """Become what `write_to` has copied."""
+        self.max_ns, self.n_negative, self._counts = int(words[0]), int(words[1]), words[2:].copy()
 
     def percentile_ns(self, percent: float) -> int:
         """Return the smallest bucket edge that at least `percent` of the durations stay within.

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -25,6 +25,7 @@ from models.listener import Listener
 from models.terminal import plain_console, preparing, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory
+from realtime.board import put_up
 from realtime.capture import AudioInput
 from realtime.command_line import parse
 from realtime.config import Config, load_config, require_time_to_capture
@@ -75,11 +76,12 @@ class Parts:
     encoder: Encoder
     sinks: list[NoteSink]
     seed: int
+    about: dict[str, Any]
     keep: Keep = lambda event: None
 
-    def make_player(self, scheduler: Scheduler) -> NotePlayer:
+    def make_player(self, scheduler: Scheduler, *more: NoteSink) -> NotePlayer:
         """Build the player of the notes."""
-        return NotePlayer(self.sinks, scheduler, self.config.midi)
+        return NotePlayer([*self.sinks, *more], scheduler, self.config.midi)
 
     def make_listener(self, rate_hz: int) -> Listener:
         """Build a listener that decides where the memory's events were decided."""
@@ -149,9 +151,6 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         is_take=recording is None and not isinstance(source, AudioInput),
         tell=tell,
     )
-    parts = Parts(
-        config=config, memory=memory, encoder=encoder, sinks=outlets.sinks, seed=options.seed
-    )
     file = recording or open_take(config.capture)
     about = {
         "pace": options.pace,
@@ -160,6 +159,14 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         "encoder": str(encoder.spec),
         "target_ms": config.budget.target_ms,
     }
+    parts = Parts(
+        config=config,
+        memory=memory,
+        encoder=encoder,
+        sinks=outlets.sinks,
+        seed=options.seed,
+        about=about,
+    )
     report = Reporter(about, config.budget, options.report, is_headless=options.headless)
     performance = Performance()
     try:
@@ -223,7 +230,9 @@ def _play(
             encoder=parts.encoder,
             codebook=Codebook(parts.memory.centroids),
             improviser=improviser,
-            make_player=parts.make_player,
+            make_player=lambda scheduler: parts.make_player(
+                scheduler, *put_up(parts.about, config.budget, performance, scheduler)
+            ),
             budget=config.budget,
             performance=performance,
             hop_s=config.encoder.hop_ms / 1e3,

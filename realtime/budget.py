@@ -2,16 +2,21 @@
 
 Called on the loop thread. It only compares numbers: it never sleeps, locks or logs. Every event has
 a deadline, `target_ms` after the first frame of its onset. Before the engine waits for the encoder
-it asks whether the predicted finish leaves room for the oracle and the port; if not, the answer is
-a reflex.
+it asks whether the predicted finish leaves room for the oracle and the port, as long as both lately
+took; if not, the answer is a reflex. An encoder never gets longer to hear than learning gave it:
+with more of the note its windows would be others than those that the codebook was learned from.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
 NS_PER_MS: Final = 1_000_000
+_OVERDUE: Final = 2
+"""What has taken this many times what was predicted may never end."""
+_NEVER_NS: Final = 1 << 62
 
 
 def ms_to_ns(duration_ms: float) -> int:
@@ -64,13 +69,13 @@ class BudgetConfig:
 STAGES_MS: Final = ("capture_ms", "listen_ms", "inference_ms", "oracle_ms", "midi_ms")
 
 
-class PassPredictor:
-    """Predict the next encoder pass: a high percentile of the recent ones. Loop thread only.
+class Predictor:
+    """Predict how long something takes: a high percentile of the last times. Loop thread only.
 
     Parameters
     ----------
     first_ns
-        What the warm-up measured; it counts as one pass.
+        What the warm-up measured; it counts as one time.
     """
 
     _N_RECENT: Final = 64
@@ -83,12 +88,26 @@ class PassPredictor:
         self.record(first_ns)
 
     def record(self, duration_ns: int) -> None:
-        """Take one finished pass into account."""
+        """Take one more time into account."""
         self._recent_ns[self._n_recorded % self._N_RECENT] = duration_ns
         self._n_recorded += 1
         recent_ns = self._recent_ns[: self._n_recorded]
         rank = int(recent_ns.size * self._PERCENT / 100.0)
         self.predicted_ns = int(np.partition(recent_ns, rank)[rank])
+
+    def finish_ns(self, now_ns: int, busy_since_ns: int) -> int:
+        """Predict when what begins now, or after what is under way, is done.
+
+        Parameters
+        ----------
+        busy_since_ns
+            When what is under way began; 0 for nothing. Nothing is expected of what is overdue.
+        """
+        if busy_since_ns == 0:
+            return now_ns + self.predicted_ns
+        if now_ns > busy_since_ns + _OVERDUE * self.predicted_ns:
+            return _NEVER_NS
+        return max(now_ns, busy_since_ns + self.predicted_ns) + self.predicted_ns
 
 
 class Budget:
@@ -97,7 +116,8 @@ class Budget:
     def __init__(self, config: BudgetConfig) -> None:
         self.config = config
         self._target_ns = ms_to_ns(config.target_ms)
-        self._after_wait_ns = ms_to_ns(config.oracle_ms + config.midi_ms)
+        self._deciding_budget_ns = ms_to_ns(config.oracle_ms + config.midi_ms)
+        self._deciding = Predictor(0)
         self._considered_min_ns = ms_to_ns(config.considered_min_ms)
 
     def deadline_ns(self, onset_ns: int) -> int:
@@ -105,8 +125,16 @@ class Budget:
         return onset_ns + self._target_ns
 
     def last_wait_ns(self, onset_ns: int) -> int:
-        """Return until when the engine may wait for a token: the oracle and the port follow."""
-        return self.deadline_ns(onset_ns) - self._after_wait_ns
+        """Return until when the engine may wait for a token.
+
+        The oracle and the port follow: they have their budgets, or what they lately took, if more.
+        """
+        deciding_ns = max(self._deciding_budget_ns, self._deciding.predicted_ns)
+        return self.deadline_ns(onset_ns) - deciding_ns
+
+    def record_deciding(self, duration_ns: int) -> None:
+        """Take into account how long it took from the token, or from giving it up, to the port."""
+        self._deciding.record(duration_ns)
 
     def may_wait(self, onset_ns: int, predicted_finish_ns: int) -> bool:
         """Say whether a pass predicted to finish then still fits the event's deadline."""
@@ -119,3 +147,32 @@ class Budget:
     def is_late(self, onset_ns: int, now_ns: int) -> bool:
         """Say whether a note handed to the port now would miss its deadline."""
         return now_ns > self.deadline_ns(onset_ns)
+
+
+def unmet(config: BudgetConfig, *, heard_ms: float, block_ms: float, pass_ms: float) -> str | None:
+    """Say what cannot be kept on this machine, and what to change; None if all can.
+
+    Parameters
+    ----------
+    heard_ms
+        How much of a note is heard before it is decided.
+    block_ms
+        How long the input keeps what it hears.
+    pass_ms
+        What a pass of the encoder took when it was warmed up.
+    """
+    left_ms = config.target_ms - heard_ms - block_ms - config.oracle_ms - config.midi_ms
+    if pass_ms <= min(left_ms, config.inference_ms):
+        return None
+    took = f"A pass of the encoder takes {pass_ms:.0f} ms on this machine"
+    if pass_ms <= left_ms:
+        return (
+            f"{took} and [budget] inference_ms is {config.inference_ms:g}: raise it to at least "
+            f"{math.ceil(pass_ms)}, which the target still has room for."
+        )
+    return (
+        f"{took}, but of the {config.target_ms:g} ms of [budget] target_ms "
+        f"{max(left_ms, 0.0):.0f} are left for it: answers will be reflexes. Learn with a shorter "
+        "[encoder] window_s or a lower layer, or with --encoder spectral; or raise target_ms to "
+        f"{math.ceil(config.target_ms + pass_ms - left_ms)}."
+    )

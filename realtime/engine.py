@@ -18,10 +18,11 @@ from models.codebook import Codebook
 from models.encoder import Encoder
 from models.listener import ATTACK, EVENT_DTYPE, Listener
 from models.windows import WindowCutter
-from realtime.budget import Budget, BudgetConfig, PassPredictor
+from realtime.budget import Budget, BudgetConfig, Predictor
 from realtime.clock import StreamClock
 from realtime.doorbell import Doorbell
 from realtime.errors import LiveError
+from realtime.hop_ladder import HopLadder
 from realtime.improviser import Improviser
 from realtime.inference import HOP, REQUEST_DTYPE, SKIPPED, TOKEN_DTYPE, EncoderWorker, Windows
 from realtime.listening import ListenerThread
@@ -37,9 +38,6 @@ _FOLLOW_S: Final = 0.1
 _HEARTBEAT_S: Final = 1.0
 _JOIN_S: Final = 2.0
 _LAST_NOTES_S: Final = 5.0
-_OVERDUE_PASSES: Final = 2
-"""A pass that has taken this many times what was predicted may never end."""
-_NEVER_NS: Final = 1 << 62
 
 _log = structlog.get_logger()
 
@@ -89,7 +87,8 @@ class Engine:
         self._make_player = make_player
         self._budget = Budget(budget)
         self._clock = StreamClock(source.rate_hz, latency_s=source.latency_s)
-        self._predictor = PassPredictor(0)
+        self._predictor = Predictor(0)
+        self._ladder = HopLadder(hop_s)
         self._scheduler = LoopScheduler()
         self._events_ready, self._work, self._tokens_ready = Doorbell(), Doorbell(), Doorbell()
         self._doorbells = (frames_ready, self._events_ready, self._work, self._tokens_ready)
@@ -121,7 +120,7 @@ class Engine:
         has_ended(self._source.counters)
         self._ears.warm_up()
         pass_ns = self._worker.warm_up()
-        self._predictor = PassPredictor(pass_ns)
+        self._predictor = Predictor(pass_ns)
         return pass_ns
 
     async def run(self, stop: asyncio.Event, seconds: float | None = None) -> None:
@@ -253,6 +252,7 @@ class Engine:
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
             self._count(player)
+            self._follow_load()
             performance = self._performance
             _log.info(
                 "engine.heartbeat",
@@ -293,17 +293,17 @@ class Engine:
         self._work.ring()
 
     def _predict_finish_ns(self, now_ns: int) -> int:
-        """Predict when a pass asked for now is done, after the one that may be running.
+        """Predict when a pass asked for now is done, after the one that may be running."""
+        return self._predictor.finish_ns(now_ns, self._worker.busy_since_ns)
 
-        Of a worker that is long overdue nothing is expected.
-        """
-        predicted_ns = self._predictor.predicted_ns
-        busy_since_ns = self._worker.busy_since_ns
-        if busy_since_ns == 0:
-            return now_ns + predicted_ns
-        if now_ns > busy_since_ns + _OVERDUE_PASSES * predicted_ns:
-            return _NEVER_NS
-        return max(now_ns, busy_since_ns + predicted_ns) + predicted_ns
+    def _follow_load(self) -> None:
+        """Read unasked less often while tokens come too late, and again as often after a calm."""
+        performance = self._performance
+        n_overruns = performance.late_tokens + performance.skipped_windows
+        if self._ladder.follow(self._scheduler.now_s(), n_overruns):
+            self._worker.hop_s = self._ladder.hop_s
+            performance.n_hop_down, performance.n_hop_up = self._ladder.n_down, self._ladder.n_up
+            _log.warning("engine.hop_changed", hop_ms=self._ladder.hop_s * 1e3)
 
 
 async def _is_set(event: asyncio.Event, *, within_s: float) -> bool:

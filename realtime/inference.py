@@ -92,6 +92,17 @@ class EncoderWorker:
         Rung here when tokens are waiting, or when the worker has died.
     hop_s
         How long without a request until the newest window is embedded unasked.
+
+    Attributes
+    ----------
+    hop_s : float
+        The same; the loop may change it while the worker runs.
+    busy_since_ns : int
+        When the pass under way began; 0 for none.
+    n_skipped : int
+        Windows asked for and not embedded.
+    error : BaseException or None
+        What the thread died of.
     """
 
     def __init__(
@@ -113,7 +124,7 @@ class EncoderWorker:
         self._tokens = tokens
         self._work = work
         self._done = done
-        self._hop_s = hop_s
+        self.hop_s = hop_s
         self._batch = np.zeros((MAX_BATCH, encoder.spec.window_frames), np.float32)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._guarded_run, name="encoder", daemon=True)
@@ -158,7 +169,7 @@ class EncoderWorker:
         poll = select.poll()
         poll.register(self._work.fileno(), select.POLLIN)
         while True:
-            is_rung = bool(poll.poll(self._hop_s * 1000.0))
+            is_rung = bool(poll.poll(self.hop_s * 1000.0))
             self._work.drain()
             if self._is_stopping:
                 return

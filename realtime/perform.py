@@ -26,6 +26,7 @@ from models.terminal import plain_console, preparing, say_error
 from oracle.errors import OracleError
 from oracle.memory import Memory
 from realtime.board import put_up
+from realtime.budget import unmet
 from realtime.capture import AudioInput
 from realtime.command_line import parse
 from realtime.config import Config, load_config, require_time_to_capture
@@ -239,12 +240,14 @@ def _play(
         )
         improviser.warm_up()
         pass_ms = engine.warm_up() * 1e3 / NS_PER_S
-        if pass_ms > config.budget.inference_ms:
-            tell(
-                f"One pass of the encoder takes {pass_ms:.0f} ms on this machine and [budget] "
-                f"inference_ms is {config.budget.inference_ms:g}: answers that cannot wait for it "
-                "will be reflexes."
-            )
+        warning = unmet(
+            config.budget,
+            heard_ms=config.listener.heard_ms,
+            block_ms=source.block_frames / source.rate_hz * 1e3,
+            pass_ms=pass_ms,
+        )
+        if warning:
+            tell(warning)
         ready()
         gc.collect()
         gc.freeze()

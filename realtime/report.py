@@ -65,6 +65,8 @@ class Performance:
     late_notes: int = 0
     late_tokens: int = 0
     skipped_windows: int = 0
+    n_hop_down: int = 0
+    n_hop_up: int = 0
     xruns: int = 0
     dropped_blocks: int = 0
     silenced_samples: int = 0
@@ -102,6 +104,7 @@ class Performance:
             "silenced_samples": self.silenced_samples,
             "refused_records": self.refused_records,
             "skipped_windows": self.skipped_windows,
+            "hop_steps": {"down": self.n_hop_down, "up": self.n_hop_up},
             "late_notes": self.late_notes,
             "late_tokens": self.late_tokens,
             "lost_outlets": self.lost_outlets,
@@ -213,6 +216,12 @@ def _counts(report: dict[str, Any]) -> str:
         f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "
         f"tokens, {report['late_notes']} late notes, {report['lost_outlets']} MIDI outlets",
     ]
+    steps = report["hop_steps"]
+    if steps["down"]:
+        lines.append(
+            f"the encoder was late: its hop was stepped down {steps['down']} times and up again "
+            f"{steps['up']} times"
+        )
     if report["n_negative_timings"]:
         lines.append(
             f"{report['n_negative_timings']} timings were below 0: the clock of the input is wrong."

@@ -190,6 +190,7 @@ class Responder:
         performance.stages["oracle"].record(decided_ns - deciding_ns)
         performance.stages["midi"].record(sent_ns - decided_ns)
         performance.event_latency.record(sent_ns - event.onset_ns)
+        self._budget.record_deciding(sent_ns - deciding_ns)
         if in_use is not None:
             heard_ns = self._heard_ns(event, in_use)
             performance.heard.record(heard_ns)

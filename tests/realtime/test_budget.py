@@ -1,6 +1,6 @@
 import pytest
 
-from realtime.budget import Budget, BudgetConfig, PassPredictor, ms_to_ns
+from realtime.budget import Budget, BudgetConfig, Predictor, ms_to_ns, unmet
 
 
 def test_the_default_budgets_fit_the_target() -> None:
@@ -51,7 +51,7 @@ def test_a_token_that_heard_too_little_is_not_considered() -> None:
 
 def test_a_slow_warm_up_is_one_pass_among_others() -> None:
     """A hiccup before the first note must not make reflexes of the first minute."""
-    predictor = PassPredictor(first_ns=25_000)
+    predictor = Predictor(first_ns=25_000)
     for _ in range(20):
         predictor.record(1000)
     assert predictor.predicted_ns == 1000
@@ -59,7 +59,7 @@ def test_a_slow_warm_up_is_one_pass_among_others() -> None:
 
 def test_the_predictor_starts_with_the_warm_up_and_follows_the_slow_passes() -> None:
     """A few slow passes among many raise the prediction; one alone does not."""
-    predictor = PassPredictor(first_ns=1000)
+    predictor = Predictor(first_ns=1000)
     assert predictor.predicted_ns == 1000
     for _ in range(64):
         predictor.record(500)
@@ -68,3 +68,44 @@ def test_the_predictor_starts_with_the_warm_up_and_follows_the_slow_passes() -> 
     for _ in range(4):
         predictor.record(9000)
     assert predictor.predicted_ns == 9000
+
+
+def test_what_begins_now_ends_when_what_is_under_way_has_ended() -> None:
+    """A pass waits for the one before it, unless that one may never end."""
+    predictor = Predictor(first_ns=100)
+    assert predictor.finish_ns(1000, busy_since_ns=0) == 1100
+    assert predictor.finish_ns(1000, busy_since_ns=960) == 1160
+    assert predictor.finish_ns(1000, busy_since_ns=850) == 1100
+    assert predictor.finish_ns(1000, busy_since_ns=799) > 10**15
+
+
+def test_an_oracle_that_is_slow_leaves_less_to_wait() -> None:
+    """What it lately took counts where it is more than its budget."""
+    budget = Budget(BudgetConfig())
+    for _ in range(20):
+        budget.record_deciding(ms_to_ns(12))
+    assert budget.last_wait_ns(0) == ms_to_ns(38)
+    for _ in range(64):
+        budget.record_deciding(ms_to_ns(1))
+    assert budget.last_wait_ns(0) == ms_to_ns(45)
+
+
+def said_of(pass_ms: float) -> str | None:
+    """Give what is said of a pass, with the default budget: the stages leave 29.3 ms for it."""
+    return unmet(BudgetConfig(), heard_ms=13.0, block_ms=2.7, pass_ms=pass_ms)
+
+
+def test_a_pass_that_fits_its_budget_is_not_spoken_of() -> None:
+    """Nor is one that just fits."""
+    assert said_of(1.0) is None
+    assert said_of(BudgetConfig().inference_ms) is None
+
+
+def test_a_pass_beyond_its_budget_is_said_before_the_first_note() -> None:
+    """With what to change, and to what: the stage's budget if the target has room, else more."""
+    assert "inference_ms" in str(said_of(25.0))
+    assert "to at least 25, which the target still has room for" in str(said_of(25.0))
+    sentence = str(said_of(80.0))
+    assert "takes 80 ms" in sentence
+    assert "29 are left for it: answers will be reflexes" in sentence
+    assert sentence.endswith("or raise target_ms to 101.")

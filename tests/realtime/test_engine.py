@@ -21,6 +21,7 @@ from realtime import engine, listening
 from realtime.doorbell import Doorbell
 from realtime.engine import WorkerStoppedError
 from realtime.errors import DeviceGoneError
+from realtime.hop_ladder import OVERRUNS
 from realtime.midi import NOTE_ON, Message
 from realtime.monotonic import NS_PER_S
 from realtime.opening import TAKE
@@ -124,6 +125,19 @@ def test_what_is_kept_counts_from_the_first_frame(take_memory: Path, phrase: Pat
     (attack, *_) = Listener(rate_hz, ListenerConfig(heard_ms=heard_s * 1e3)).hear(audio)
     latency_s = first_s - attack["onset_frame"] / rate_hz
     assert heard_s <= latency_s < heard_s + 0.9  # 1 s more if it counted from anywhere else
+
+
+def test_tokens_that_come_too_late_step_the_hop_down(take_memory: Path, phrase: Path) -> None:
+    """One log event a step, which the report counts."""
+    stage = Stage(memory_path=take_memory, make_source=burst(phrase))
+    stage.performance.late_tokens = OVERRUNS
+    with structlog.testing.capture_logs() as logs:
+        stage.engine._follow_load()
+        stage.engine._follow_load()
+    assert [(log["event"], log["hop_ms"]) for log in logs] == [("engine.hop_changed", 500.0)]
+    assert stage.performance.as_dict({})["hop_steps"] == {"down": 1, "up": 0}
+    stage.stop.set()
+    stage.play()
 
 
 def test_after_so_many_seconds_it_ends(take_memory: Path) -> None:

@@ -37,6 +37,7 @@ from realtime.file_source import FileSource
 from realtime.learned import as_learned
 from realtime.perform import Parts
 from realtime.report import Performance
+from realtime.telemetry import configure_logging
 
 SLOW_S: Final = (0.005, 0.200)
 NO_DEADLINE_MS: Final = 60_000.0
@@ -87,6 +88,7 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Perform with and without a deadline."""
+    configure_logging("error", is_pretty=False, stream=sys.stderr)
     seconds = QUICK_S if options.quick else None
     with tempfile.TemporaryDirectory() as folder:
         memory = train(Path(folder), "spectral")

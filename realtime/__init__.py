@@ -37,6 +37,9 @@ meter          … what is wrong with a sound, in words
 picture        … what was heard, drawn
 histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
+recorder       a performance kept: sound, notes and every decision
+session        … and read back
+replay         ``python -m realtime.replay``: … and performed again
 board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
@@ -78,10 +81,13 @@ __all__ = [
     "opening",
     "perform",
     "picture",
+    "recorder",
     "rehearsal",
+    "replay",
     "report",
     "responder",
     "ring",
+    "session",
     "source",
     "status",
     "telemetry",

@@ -107,6 +107,13 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
         help="where to find the model that the memory was learned with, if it has moved: a hub "
         "name or a folder",
     )
+    add(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="keep sound, notes and every decision in a new folder there, for "
+        "python -m realtime.replay",
+    )
     add("--report", type=Path, metavar="FILE", help="write what was measured to this JSON file")
     add(
         "--headless",

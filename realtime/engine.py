@@ -29,7 +29,7 @@ from realtime.listening import ListenerThread
 from realtime.midi import LoopScheduler, NotePlayer, Scheduler
 from realtime.monotonic import NS_PER_S, monotonic_ns
 from realtime.report import Performance
-from realtime.responder import Responder
+from realtime.responder import Record, Responder, nobody
 from realtime.ring import Observer, make_ring
 from realtime.source import DROPPED_BLOCKS, OVERFLOWS, SILENCED, AudioSource, has_ended
 
@@ -65,6 +65,8 @@ class Engine:
         Builds the player on the scheduler of this performance; `run` closes it.
     hop_s
         How long without an event until a window is embedded unasked.
+    record
+        Takes note of every event, token, decision and answer.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class Engine:
         budget: BudgetConfig,
         performance: Performance,
         hop_s: float,
+        record: Record = nobody,
     ) -> None:
+        self._record = record
         self._performance = performance
         self._source = source
         self._improviser = improviser
@@ -145,6 +149,7 @@ class Engine:
                 performance=self._performance,
                 ask=self._ask,
                 predict_finish_ns=self._predict_finish_ns,
+                record=self._record,
             )
             way_out.callback(player.all_notes_off)  # before anything that may take its time
             way_out.callback(responder.stop)

@@ -7,7 +7,7 @@ upwards, and reported. It knows no clock, port or thread.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from oracle.event import Event, Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
+from oracle.trace import Trace
 from oracle.transcriber import Transcriber
 from realtime.forgetting import Aside, Forgetting, at_once
 
@@ -91,12 +92,15 @@ class Answer:
         What of the request was not met as asked.
     why
         What led to the state, or why there is silence.
+    trace
+        What was asked, considered and chosen; None if nobody did.
     """
 
     notes: tuple[Note, ...]
     state: int | None
     relaxed: tuple[str, ...]
     why: str
+    trace: Trace | None = field(default=None, compare=False)
 
 
 class Improviser:
@@ -157,12 +161,13 @@ class Improviser:
         trace = self._navigator.step(self._request(attack, token, is_considered))
         relaxed = tuple(relaxation.what for relaxation in trace.relaxed)
         if trace.state is None or trace.why is None:
-            return Answer(notes=(), state=None, relaxed=relaxed, why=NO_STATE)
+            return Answer(notes=(), state=None, relaxed=relaxed, why=NO_STATE, trace=trace)
         return Answer(
             notes=self._memory.notes(trace.state),
             state=trace.state,
             relaxed=relaxed,
             why=trace.why.name.lower(),
+            trace=trace,
         )
 
     def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:

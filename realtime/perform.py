@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -48,6 +49,7 @@ from realtime.opening import (
     open_take,
     require_outputs,
 )
+from realtime.recorder import recorded
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance, Reporter
 from realtime.telemetry import configure_logging
@@ -78,6 +80,7 @@ class Parts:
     sinks: list[NoteSink]
     seed: int
     about: dict[str, Any]
+    record: Path | None
     keep: Keep = lambda event: None
 
     def make_player(self, scheduler: Scheduler, *more: NoteSink) -> NotePlayer:
@@ -147,6 +150,11 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
             f"--pace free is for recordings and cannot hurry a live input, and {options.input} "
             "is no recording: give one to --input, or leave --pace out."
         )
+    elif options.record is not None:
+        raise NotLiveError(
+            "--record keeps what is decided in real time, and --pace free decides the same each "
+            "time: leave one of them out."
+        )
     outlets = open_outlets(
         options,
         is_take=recording is None and not isinstance(source, AudioInput),
@@ -167,6 +175,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         sinks=outlets.sinks,
         seed=options.seed,
         about=about,
+        record=options.record,
     )
     report = Reporter(about, config.budget, options.report, is_headless=options.headless)
     performance = Performance()
@@ -219,7 +228,18 @@ def _play(
     """Play to a source in real time, until it ends or somebody stops us."""
     config = parts.config
     # What compiles does so before the loop runs, which would keep Ctrl-C waiting until it is done.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        recorded(
+            parts.record,
+            about=parts.about,
+            config=config,
+            memory=parts.memory,
+            seed=parts.seed,
+            source=source,
+            tell=tell,
+        ) as tap,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         loop = runner.get_loop()
         improviser = parts.make_improviser(
             source.rate_hz, lambda build: loop.run_in_executor(None, build)
@@ -232,11 +252,12 @@ def _play(
             codebook=Codebook(parts.memory.centroids),
             improviser=improviser,
             make_player=lambda scheduler: parts.make_player(
-                scheduler, *put_up(parts.about, config.budget, performance, scheduler)
+                scheduler, *tap.sinks, *put_up(parts.about, config.budget, performance, scheduler)
             ),
             budget=config.budget,
             performance=performance,
             hop_s=config.encoder.hop_ms / 1e3,
+            record=tap.record,
         )
         improviser.warm_up()
         pass_ms = engine.warm_up() * 1e3 / NS_PER_S

@@ -8,6 +8,7 @@ same responder. It never sleeps, and waits for nothing but the timer it sets.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +21,17 @@ from realtime.report import Performance
 
 Ask = Callable[[int, int, int], None]
 """Ask for the token of an event: its index, the window's end frame, and until when it is useful."""
+
+
+class Record(Protocol):
+    """Takes note of something that happened, without waiting."""
+
+    def __call__(self, kind: str, **values: Any) -> None:
+        """Note it; nobody changes the values afterwards."""
+
+
+def nobody(kind: str, **values: Any) -> None:
+    """Take no note: the `Record` of a performance that is not recorded."""
 
 
 @dataclass(slots=True)
@@ -51,6 +63,8 @@ class Responder:
         How to ask for a token; the answer comes through `recognise`, or never.
     predict_finish_ns
         When a token asked for now is expected; given the time now.
+    record
+        Takes note of every event, token, decision and answer.
     """
 
     def __init__(
@@ -64,6 +78,7 @@ class Responder:
         performance: Performance,
         ask: Ask,
         predict_finish_ns: Callable[[int], int],
+        record: Record = nobody,
     ) -> None:
         self._improviser = improviser
         self._player = player
@@ -73,6 +88,7 @@ class Responder:
         self._performance = performance
         self._ask = ask
         self._predict_finish_ns = predict_finish_ns
+        self._record = record
         self._events: dict[int, _Event] = {}
         self._in_use: _TokenInUse | None = None
 
@@ -93,7 +109,16 @@ class Responder:
         # before asking: the pass asked for must not be taken for one that delays it
         finish_ns = self._predict_finish_ns(now_ns)
         self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
-        if not self._budget.may_wait(onset_ns, finish_ns):
+        may_wait = self._budget.may_wait(onset_ns, finish_ns)
+        self._record(
+            "attack",
+            attack=attack,
+            onset_ns=onset_ns,
+            now_ns=now_ns,
+            finish_ns=finish_ns,
+            may_wait=may_wait,
+        )
+        if not may_wait:
             self._answer(event)
             return
         wait_s = (self._budget.last_wait_ns(onset_ns) - now_ns) / NS_PER_S
@@ -102,6 +127,7 @@ class Responder:
     def recognise(self, token: int, end_frame: int, index: int | None = None) -> None:
         """Take a token into use, and answer the event `index` if it waits for it."""
         self._in_use = _TokenInUse(token, end_frame)
+        self._record("token", index=index, token=token, end_frame=end_frame)
         if index is None:
             return
         event = self._events.get(index)
@@ -114,6 +140,7 @@ class Responder:
 
     def miss(self, index: int | None) -> None:
         """Answer the event `index` by reflex if it waits for a token: there will be none."""
+        self._record("skipped", index=index)
         event = None if index is None else self._events.get(index)
         if event is not None and event.timer is not None:
             self._answer(event)
@@ -128,7 +155,9 @@ class Responder:
             return
         if event.timer is not None:
             self._answer(event)
-        if self._improviser.learn(event.attack, body, event.token):
+        is_learned = self._improviser.learn(event.attack, body, event.token)
+        self._record("body", body=body, token=event.token, is_learned=is_learned)
+        if is_learned:
             self._performance.n_learned += 1
             self._performance.n_learned_without_token += event.token is None
 
@@ -138,7 +167,7 @@ class Responder:
             if event.timer is not None:
                 event.timer.cancel()
                 event.timer = None
-                self._performance.unanswered["stopped"] += 1
+                self._leave(event, "stopped")
 
     def _answer(self, event: _Event) -> None:
         """Decide and play, considered or by reflex."""
@@ -148,15 +177,23 @@ class Responder:
             event.timer = None
         is_late = self._budget.is_late(event.onset_ns, deciding_ns)
         if is_late and self._budget.config.late_notes == "drop":
-            self._performance.unanswered["too late"] += 1
+            self._leave(event, "too late")
             return
         in_use = self._in_use
-        answer = self._improviser.answer(
-            event.attack,
-            token=None if in_use is None else in_use.token,
-            is_considered=self._budget.is_considered(self._heard_ns(event, in_use)),
-        )
+        token = None if in_use is None else in_use.token
+        is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
+        answer = self._improviser.answer(event.attack, token=token, is_considered=is_considered)
         decided_ns = self._scheduler.now_ns()
+        self._record(
+            "answer",
+            index=int(event.attack["index"]),
+            token=token,
+            is_considered=is_considered,
+            notes=answer.notes,
+            trace=answer.trace,
+            deciding_ns=deciding_ns,
+            decided_ns=decided_ns,
+        )
         self._performance.relaxed.update(answer.relaxed)
         if not answer.notes:
             self._performance.unanswered[answer.why] += 1
@@ -165,6 +202,11 @@ class Responder:
         self._time_answer(event, in_use, deciding_ns, decided_ns)
         if self._budget.is_late(event.onset_ns, self._scheduler.now_ns()):
             self._performance.late_notes += len(answer.notes)
+
+    def _leave(self, event: _Event, why: str) -> None:
+        """Leave an event unanswered."""
+        self._performance.unanswered[why] += 1
+        self._record("unanswered", index=int(event.attack["index"]), why=why)
 
     def _heard_ns(self, event: _Event, in_use: _TokenInUse | None) -> int:
         """How much of the event's note the token contains; below 0 if it ends before the note."""

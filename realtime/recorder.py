@@ -1,0 +1,301 @@
+"""Recorder: a performance kept: what was heard, what was played, and every decision between.
+
+A thread of its own reads the audio ring as an observer and takes what the loop has noted; the loop
+only appends to a bounded queue. So nothing that plays ever waits for a disk: a recorder that falls
+behind counts what it lost, and one whose disk is full stops, says so once, and lets the music go
+on. A performance's folder is read back by `realtime.replay`.
+"""
+
+import json
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import soundfile
+import structlog
+from numpy.typing import NDArray
+
+from models.output_path import OutputPathError
+from oracle.errors import OracleError
+from oracle.memory import Memory
+from oracle.trace import Trace
+from realtime.config import Config
+from realtime.midi import Message, NoteSink
+from realtime.midi_file import MidiFileSink
+from realtime.responder import Record, nobody
+from realtime.ring import Observer, Seen
+from realtime.source import AudioSource
+
+VERSION: Final = 1
+AUDIO: Final = "input.flac"
+REST: Final = "input.rest.flac"
+LINES: Final = "session.jsonl"
+MEMORY: Final = "start.memory"
+MIDI: Final = "output.mid"
+
+BEAT_S: Final = 0.1
+N_WAITING: Final = 16_384
+"""Notes of a minute of the densest playing, while a disk sleeps."""
+FULL_SCALE: Final = 1 << 23
+_CHUNK_FRAMES: Final = 8192
+_JOIN_S: Final = 10.0
+_N_CANDIDATES: Final = 16
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """Where a performance is listened in on.
+
+    Attributes
+    ----------
+    record
+        What the responder tells its decisions to.
+    sinks
+        What the notes are sent to besides.
+    """
+
+    record: Record = nobody
+    sinks: tuple[NoteSink, ...] = ()
+
+
+class Recorder:
+    """Writes one performance into a folder. `record`, `start` and `close` are the loop thread's.
+
+    Parameters
+    ----------
+    folder
+        Its own, empty.
+    audio
+        Observer of the audio ring.
+    """
+
+    name = "the recorder"
+
+    def __init__(self, folder: Path, audio: Observer, rate_hz: int) -> None:
+        self._folder = folder
+        self._audio = audio
+        self._rate_hz = rate_hz
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._guarded_run, name="recorder", daemon=True)
+        self._messages: list[tuple[float, Message]] = []
+        self._position = 0
+        self.error: Exception | None = None
+        self.n_lost_lines = 0
+        self.n_lost_frames = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def record(self, kind: str, **values: Any) -> None:
+        """Note something; where too much waits already, count it as lost."""
+        if self.error is None and len(self._waiting) < N_WAITING:
+            self._waiting.append((kind, values))
+        else:
+            self.n_lost_lines += 1
+
+    def send(self, message: Message, at_s: float) -> None:
+        """Note a message, as a `NoteSink`."""
+        self.record("midi", at_s=at_s, message=message)
+
+    def close(self) -> None:
+        """Let the thread go on by itself: more may come until `finish`."""
+
+    def finish(self) -> None:
+        """Write what is left and end; for when nothing more will come."""
+        self._stop.set()
+        self._thread.join(_JOIN_S)
+
+    def _guarded_run(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # whatever a disk or a library comes up with: the music goes on
+            self.error = error
+            self._waiting.clear()
+            _log.error("recorder.stopped", folder=str(self._folder), reason=str(error))
+
+    def _run(self) -> None:
+        kind = {"format": "FLAC", "subtype": "PCM_24"}
+        with (
+            (self._folder / LINES).open("a", encoding="utf-8") as lines,
+            soundfile.SoundFile(self._folder / AUDIO, "w", self._rate_hz, 1, **kind) as audio,
+            soundfile.SoundFile(self._folder / REST, "w", self._rate_hz, 1, **kind) as rest,
+        ):
+            is_last = False
+            while not is_last:
+                is_last = self._stop.wait(BEAT_S)
+                self._write_audio(audio, rest)
+                self._write_lines(lines)
+            if self.n_lost_lines or self.n_lost_frames:
+                lost = {"n_lines": self.n_lost_lines, "n_frames": self.n_lost_frames}
+                lines.write(json.dumps({"kind": "lost", **lost}) + "\n")
+        self._write_midi()
+
+    def _write_audio(self, *files: soundfile.SoundFile) -> None:
+        """Write the frames that have come; those that were overwritten are written as silence."""
+        newest = self._audio.newest
+        while self._position < newest:
+            frames = np.zeros(min(_CHUNK_FRAMES, newest - self._position), np.float32)
+            if self._audio.read(self._position, frames) is not Seen.WHOLE:
+                self.n_lost_frames += frames.size
+                frames[:] = 0
+            for file, steps in zip(files, split(frames), strict=True):
+                file.write(steps << 8)  # libsndfile takes 24 bits in the upper three bytes
+            self._position += frames.size
+        for file in files:
+            file.flush()
+
+    def _write_lines(self, lines: IO[str]) -> None:
+        """Write what was noted."""
+        while self._waiting:
+            kind, values = self._waiting.popleft()
+            if kind == "midi":
+                self._messages.append((values["at_s"], values["message"]))
+            lines.write(json.dumps({"kind": kind, **values}, default=_plain) + "\n")
+        lines.flush()
+
+    def _write_midi(self) -> None:
+        """Write what was played as a MIDI file."""
+        sink = MidiFileSink(self._folder / MIDI)
+        for at_s, message in self._messages:
+            sink.send(message, at_s)
+        sink.close()
+        sink.keep()
+
+
+@contextmanager
+def recorded(
+    parent: Path | None,
+    *,
+    about: dict[str, Any],
+    config: Config,
+    memory: Memory,
+    seed: int,
+    source: AudioSource,
+    tell: Callable[[str], object],
+) -> Iterator[Tap]:
+    """Record the performance within into a new folder of `parent`, None for not at all.
+
+    Raises
+    ------
+    OutputPathError
+        The folder cannot be made, or the memory not be kept in it.
+    """
+    if parent is None:
+        yield Tap()
+        return
+    folder = _new_folder(parent)
+    head = {
+        "kind": "session",
+        "version": VERSION,
+        "rate_hz": source.rate_hz,
+        "seed": seed,
+        "about": about,
+        "config": asdict(config),
+    }
+    try:
+        memory.save(folder / MEMORY)  # as it is now: it is going to learn
+        (folder / LINES).write_text(json.dumps(head) + "\n", encoding="utf-8")
+    except (OSError, OracleError) as error:
+        raise OutputPathError(
+            f"Nothing can be recorded in {folder} ({error}): free some space or choose another "
+            "--record."
+        ) from None
+    recorder = Recorder(folder, Observer(source.audio.ring), source.rate_hz)
+    recorder.start()
+    try:
+        yield Tap(record=recorder.record, sinks=(recorder,))
+    finally:
+        recorder.finish()
+        tell(_outcome(recorder, folder))
+
+
+def _outcome(recorder: Recorder, folder: Path) -> str:
+    """Say what became of a recording."""
+    if recorder.error is not None:
+        return f"The recording in {folder} is not whole ({recorder.error}): free some space."
+    if recorder.n_lost_lines or recorder.n_lost_frames:
+        return (
+            f"The recording in {folder} lacks {recorder.n_lost_lines} lines and "
+            f"{recorder.n_lost_frames} frames: its disk was too slow."
+        )
+    return f"The performance is recorded in {folder}."
+
+
+def _new_folder(parent: Path) -> Path:
+    """Make a folder named after the date and time."""
+    name = time.strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = parent / (name if number == 1 else f"{name}_{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                break
+    except OSError as error:
+        raise OutputPathError(
+            f"No folder can be made in {parent} ({error.strerror}): choose another --record."
+        ) from None
+    return folder
+
+
+def split(frames: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Split float frames into whole steps of 24 bits, and what is left in steps as fine again.
+
+    What came from a converter leaves nothing. A rounded sound would not do: where there is next to
+    silence before an onset, the listener hears it begin at another frame.
+    """
+    scaled = frames.astype(np.float64) * FULL_SCALE
+    steps = np.round(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1))
+    rest = np.round(np.clip(scaled - steps, -0.5, 0.5) * FULL_SCALE)
+    return steps.astype(np.int32), rest.astype(np.int32)
+
+
+def joined(frames: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Join what `split` gave, as it is read from a file: steps over `FULL_SCALE`."""
+    return (frames + rest.astype(np.float64) / FULL_SCALE).astype(np.float32)
+
+
+def _plain(value: Any) -> Any:
+    """Give what is noted in JSON's terms."""
+    if isinstance(value, np.void):
+        return {name: _known(value[name].tolist()) for name in value.dtype.names or ()}
+    if isinstance(value, Trace):
+        return _trace(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be noted")
+
+
+def _known(value: Any) -> Any:
+    """Write what is missing as null, as JSON has no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _trace(trace: Trace) -> dict[str, Any]:
+    """Give what a step was asked, considered and chose; of many candidates the likeliest."""
+    order = np.argsort(-trace.candidates["probability"], kind="stable")[:_N_CANDIDATES]
+    return {
+        "request": [asdict(criterion) for criterion in trace.criteria],
+        "state": trace.state,
+        "why": None if trace.why is None else trace.why.name.lower(),
+        "transposition_semitones": trace.transposition_semitones,
+        "quality": trace.quality,
+        "relaxed": [list(relaxation) for relaxation in trace.relaxed],
+        "n_candidates": len(trace.candidates),
+        "candidates": [
+            dict(zip(trace.candidates.dtype.names or (), row.tolist(), strict=True))
+            for row in trace.candidates[order]
+        ],
+    }

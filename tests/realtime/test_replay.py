@@ -1,0 +1,153 @@
+"""A recorded performance, performed again: the same notes, or what has changed."""
+
+import gc
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from realtime import engine, perform
+from realtime.board import read_boards
+from realtime.doorbell import Doorbell
+from realtime.recorder import AUDIO, LINES, MEMORY, MIDI
+from realtime.replay import main
+from realtime.session import read_session
+from tests.commands import assert_refused, in_process
+from tests.realtime.performing import BurstSource, burst
+
+
+@pytest.fixture(scope="module")
+def session(take_memory: Path, phrase: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Record a performance to the first phrase of the take, which comes all at once.
+
+    So some answers are late and some are reflexes, as it happens.
+    """
+    folder = tmp_path_factory.mktemp("sessions")
+    interval_s = sys.getswitchinterval()
+
+    def open_source(*arguments: Any, **named: Any) -> BurstSource:
+        (doorbell,) = (argument for argument in arguments if isinstance(argument, Doorbell))
+        return burst(phrase)(doorbell)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        patch.setattr(perform, "open_source", open_source)
+        patch.setattr(engine, "_LAST_NOTES_S", 0.0)
+        options = ["--memory", take_memory, "--input", phrase, "--midi-out", "none", "--headless"]
+        options += ["--record", folder / "kept", "--seed", 3]
+        assert perform.main([str(option) for option in options]) == 0
+    structlog.reset_defaults()
+    sys.setswitchinterval(interval_s)
+    gc.unfreeze()
+    assert read_boards(folder / "musichal") == []  # it was up, and was taken down
+    assert (folder / "musichal").is_dir()
+    (kept,) = (folder / "kept").iterdir()
+    return kept
+
+
+def edited(session: Path, folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
+    """Copy a session and edit its lines."""
+    copy = folder / "copy"
+    shutil.copytree(session, copy)
+    lines = [json.loads(line) for line in (copy / LINES).read_text().splitlines()]
+    for line in lines:
+        edit(line)
+    (copy / LINES).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return copy
+
+
+def test_every_event_and_decision_is_kept(session: Path) -> None:
+    """An attack, an answer with what it was asked and considered, a body; notes and sound."""
+    kept = read_session(session)
+    answers = kept.of_kind("answer")
+    n_events = len(kept.of_kind("attack"))
+    assert n_events == len(answers) > 2
+    assert n_events - len(kept.of_kind("body")) in (0, 1)  # the last note may be sounding still
+    assert {"may_wait", "finish_ns", "onset_ns"} < kept.of_kind("attack")[0].keys()
+    assert answers[0]["trace"]["request"][0]["attribute"]
+    assert answers[0]["trace"]["candidates"][0]["probability"] > 0
+    n_note_ons = sum(line["message"][0] == 0x90 for line in kept.of_kind("midi"))
+    assert n_note_ons == sum(len(answer["notes"]) for answer in answers)
+    assert {path.name for path in session.iterdir()} >= {AUDIO, LINES, MEMORY, MIDI}
+
+
+def test_the_notes_are_the_same(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever was late then; of the folder above, the newest is meant."""
+    for folder in (session, session.parent):
+        ended = in_process(main, [folder], capsys)
+        assert ended.code == 0
+        assert ended.out.endswith("answers performed again: all notes are the same.\n")
+
+
+def test_notes_that_are_not_the_same_are_shown(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of then beside those of now, and the exit code says it."""
+
+    def edit(line: dict[str, Any]) -> None:
+        if line["kind"] == "answer" and line["index"] == 1:
+            line["notes"] = [[1, 2, 3.0]]
+
+    ended = in_process(main, [edited(session, tmp_path, edit)], capsys)
+    assert ended.code == 1
+    first, second = ended.out.splitlines()
+    assert first.startswith("1 of ")
+    assert second.endswith(", and was C♯-1")
+
+
+def test_another_decision_gives_other_notes(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So the decisions noted are those that were made: replay can fail."""
+
+    def edit(line: dict[str, Any]) -> None:
+        if line["kind"] == "session":
+            line["seed"] += 1
+        if line["kind"] == "answer":
+            line["token"], line["is_considered"] = (line["token"] or 0) ^ 1, True
+
+    assert in_process(main, [edited(session, tmp_path, edit)], capsys).code == 1
+
+
+def test_a_line_torn_off_by_a_kill_is_left_out(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are performed again."""
+    copy = edited(session, tmp_path, lambda line: None)
+    with (copy / LINES).open("a") as lines:
+        lines.write('{"kind": "answer", "ind')
+    assert in_process(main, [copy], capsys).code == 0
+
+
+def test_what_cannot_be_replayed_is_refused_in_one_sentence(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No session, another version, no sense, another sound, no memory."""
+
+    def shift(line: dict[str, Any]) -> None:
+        if line["kind"] == "attack":
+            line["attack"]["onset_frame"] += 100
+
+    refused: list[tuple[Callable[[Path], object], str]] = [
+        (lambda copy: shutil.rmtree(copy), "no recorded performance in"),
+        (lambda copy: (copy / LINES).write_text("{}\n"), "is damaged"),
+        (lambda copy: (copy / LINES).write_text("no sense\n"), "cannot be read"),
+        (lambda copy: (copy / LINES).write_text('{"kind": "x"}\n'), "is damaged"),
+        (
+            lambda copy: (copy / LINES).write_text('{"kind": "session", "version": 0}\n'),
+            "another version",
+        ),
+        (lambda copy: (copy / MEMORY).unlink(), "There is no memory at"),
+        (lambda copy: (copy / AUDIO).unlink(), "is not a file"),
+    ]
+    for number, (spoil, match) in enumerate(refused):
+        copy = edited(session, tmp_path / str(number), lambda line: None)
+        spoil(copy)
+        assert_refused(in_process(main, [copy], capsys), match)
+    shifted = edited(session, tmp_path / "shifted", shift)
+    assert_refused(in_process(main, [shifted], capsys), "the sound or the listener has changed")

@@ -161,3 +161,21 @@ def _level_db(history: NDArray[np.float64], start_frame: int, end_frame: int) ->
     n = end_frame - start_frame
     variance = squares / n - (total / n) ** 2
     return float(10.0 * np.log10(max(variance, 1e-20)))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _brightness_hz(
+    history: NDArray[np.float64], start_frame: int, end_frame: int, rate_hz: float
+) -> float:
+    """Return the frequency of the sine that changes as much from frame to frame as [start, end)."""
+    mask = history.size - 1
+    total, squares, changes = 0.0, 0.0, 0.0
+    for frame in range(start_frame, end_frame):
+        sample = history[frame & mask]
+        total += sample
+        squares += sample * sample
+        changes += (sample - history[(frame - 1) & mask]) ** 2
+    variance = squares - total * total / (end_frame - start_frame)
+    if variance <= 1e-20:
+        return 0.0
+    return float(rate_hz / np.pi * np.arcsin(min(0.5 * np.sqrt(changes / variance), 1.0)))

@@ -11,7 +11,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.event import _hear_notes, _hear_roughness, _level_db, _publish_attack, _publish_body
+from models.event import (
+    _brightness_hz,
+    _hear_notes,
+    _hear_roughness,
+    _level_db,
+    _publish_attack,
+    _publish_body,
+)
 from models.limits import MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 from models.listener_state import (
     ATTACK,
@@ -25,8 +32,20 @@ from models.listener_state import (
     ListenerState,
     listener_state,
 )
+from models.melody import (
+    BREATH_DB,
+    BRIGHT_HZ,
+    LEVELS,
+    TRACK_HOPS,
+    _begin_note,
+    _follow_melody,
+    _is_struck_anew,
+    _is_sung,
+    _late_frame,
+    _tracks_since_move,
+)
 from models.onset import FRAMES_PER_S, _first_frame, _is_peak, _superflux
-from models.pitch import STEADY_TRACKS, _mcleod, _steady_pitch
+from models.pitch import _mcleod
 
 __all__ = [
     "ATTACK",
@@ -39,12 +58,9 @@ __all__ = [
     "hear_kernel",
 ]
 
-TRACK_HOPS = 2
-"""The pitch is tracked every 10 ms."""
-MOVE_SEMITONES = 0.7
-"""A steady pitch that far from the held one is another note …"""
-HELD_RATE = 0.1
-"""… while the held one follows a drift by this share per track."""
+RISE_S = 0.006
+BRIGHT_S = 0.008
+"""How much of the newest sound says how loud and how bright an onset is."""
 EXTREMES_DB_PER_S = 2.0
 """The loudest and the quietest level of the recent past are forgotten so fast."""
 FORTE_DB_PER_S = 0.1
@@ -145,18 +161,14 @@ def _hear_hop(state: ListenerState, records: NDArray[np.void], n_records: int) -
     flux = _superflux(state.onset, state.history, now, hop_index)
     level_db = _level_db(state.history, now - n, now)
     _follow_level(state, level_db)
+    state.melody.level_db[hop_index % LEVELS] = level_db
     has_tracked = hop_index % TRACK_HOPS == 0
     if has_tracked:
-        _track_pitch(state, now - n, now)
+        _track_pitch(state, now - n, now, level_db)
     if _can_begin(state, level_db):
-        earliest = max(live["last_onset_frame"], 0)
-        if _is_peak(state.onset, hop_index, state.threshold):
-            earliest = max(earliest, now - n)
-            onset_frame = _first_frame(state.history, earliest, now)
-            n_records = _begin_event(state, onset_frame, flux, records, n_records)
-        elif has_tracked and _has_pitch_moved(state):
-            since = int((STEADY_TRACKS - 1) * TRACK_HOPS * state.hop_frames) + n // 2
-            n_records = _begin_event(state, max(earliest, now - since), 0.0, records, n_records)
+        onset_frame, strength = _find_onset(state, flux, level_db, has_tracked)
+        if onset_frame >= 0:
+            n_records = _begin_event(state, onset_frame, strength, records, n_records)
     if live["phase"] == SOUNDING:
         n_records = _hear_end(state, level_db, records, n_records)
     return n_records
@@ -179,18 +191,22 @@ def _can_begin(state: ListenerState, level_db: float) -> bool:
     since = live["position"] - live["last_onset_frame"]
     if live["phase"] == ATTACK_DUE or since < state.refractory_frames:
         return False
-    softest_db = max(live["loudest_db"] - state.range_db, live["quietest_db"] + state.margin_db)
-    return bool(level_db >= softest_db)
+    return bool(level_db >= _softest_db(state))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _track_pitch(state: ListenerState, start: int, end: int) -> None:
+def _softest_db(state: ListenerState) -> float:
+    """Return the level below which nothing begins."""
+    live = state.live[0]
+    return float(max(live["loudest_db"] - state.range_db, live["quietest_db"] + state.margin_db))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _track_pitch(state: ListenerState, start: int, end: int, level_db: float) -> None:
     """Track the pitch of [start, end), which votes for the event's pitch if it lies within."""
     live = state.live[0]
     pitch, clarity = _mcleod(state.onset.fourier, state.history, start, end, state.rate_hz)
-    slot = live["hop_index"] // TRACK_HOPS % STEADY_TRACKS
-    state.track.pitch[slot] = pitch
-    state.track.clarity[slot] = clarity
+    _follow_melody(state.melody, pitch, clarity, level_db >= _softest_db(state), state.clarity)
     if live["phase"] == IDLE or start < state.event[0]["onset_frame"]:
         return
     live["n_tracked"] += 1
@@ -202,23 +218,41 @@ def _track_pitch(state: ListenerState, start: int, end: int) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _has_pitch_moved(state: ListenerState) -> bool:
-    """Say whether a steady pitch has replaced the one that was held, as sung and bowed notes do.
-
-    Octaves and twelfths are left out: there the pitch method may be mistaken.
-    """
+def _find_onset(
+    state: ListenerState, flux: float, level_db: float, has_tracked: bool
+) -> tuple[int, float]:
+    """Return first frame and strength of an onset detected now; (−1, 0) if there is none."""
     live = state.live[0]
-    pitch = _steady_pitch(state.track, state.clarity)
-    if np.isnan(pitch):
+    now, n = live["position"], state.onset.window.size // 2
+    earliest = max(live["last_onset_frame"], 0)
+    if _is_peak(state.onset, live["hop_index"], state.threshold):
+        onset_frame = _first_frame(state.history, max(earliest, now - n), now)
+        if not _is_sung(state.melody) or _is_sung_note(state, onset_frame, level_db):
+            return onset_frame, flux
+    if has_tracked:
+        onset_frame = _late_frame(state.melody, state.clarity)
+        if onset_frame >= 0:
+            return onset_frame, flux
+        back = _tracks_since_move(state.melody, state.clarity)
+        if back >= 0:
+            since = int(back * TRACK_HOPS * state.hop_frames) + n
+            return max(earliest, now - since), 0.0
+    return -1, 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _is_sung_note(state: ListenerState, onset_frame: int, level_db: float) -> bool:
+    """Say whether an onset while somebody sings is a note: no consonant, no breath, no vowel."""
+    live = state.live[0]
+    now, history = live["position"], state.history
+    if level_db < live["loudest_db"] - BREATH_DB:
         return False
-    if np.isnan(live["held_pitch"]):
-        live["held_pitch"] = pitch
+    if _brightness_hz(history, now - int(BRIGHT_S * state.rate_hz), now, state.rate_hz) > BRIGHT_HZ:
         return False
-    interval = abs(pitch - live["held_pitch"])
-    if interval < MOVE_SEMITONES:
-        live["held_pitch"] += HELD_RATE * (pitch - live["held_pitch"])
-        return False
-    return bool(min(abs(interval - 12), abs(interval - 19), abs(interval - 24)) > 0.5)
+    newest_db = _level_db(history, now - int(RISE_S * state.rate_hz), now)
+    return bool(
+        _is_struck_anew(state.melody, onset_frame, live["hop_index"], newest_db, state.clarity)
+    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -243,7 +277,7 @@ def _begin_event(
     live["n_tracked"] = 0
     live["clarity_sum"] = 0.0
     live["peak_level_db"] = -np.inf
-    live["held_pitch"] = _steady_pitch(state.track, state.clarity) if strength == 0.0 else np.nan
+    _begin_note(state.melody)
     state.votes[:] = 0.0
     if live["attack_frame"] == live["position"]:
         n_records = _publish_attack(state, records, n_records)

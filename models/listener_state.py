@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.melody import MelodyState, melody_state
 from models.onset import FRAMES_PER_S, OnsetState, onset_state
-from models.pitch import PitchTrack, pitch_track
 from models.roughness import RoughnessState, roughness_state
 from models.sonority import SonorityState, sonority_state
 from models.spectrum import FourierTables, fourier_tables
@@ -84,7 +84,6 @@ _LIVE_DTYPE = np.dtype(
         ("quietest_db", np.float64),
         ("forte_db", np.float64),  # the level that velocity is measured from
         ("flatness", np.float64),  # of the event's spectrum
-        ("held_pitch", np.float64),  # NaN before one is steady
     ],
     align=True,
 )
@@ -172,7 +171,7 @@ class ListenerState(NamedTuple):
     live: NDArray[np.void]  # [shape=(1,)] the few numbers that change
     event: NDArray[np.void]  # [shape=(1,), EVENT_DTYPE] the event being heard
     onset: OnsetState
-    track: PitchTrack
+    melody: MelodyState
     votes: NDArray[np.float64]  # [shape=(2, 128)] count and sum of an event's clear pitches
     long: FourierTables  # 93 ms
     sonority: SonorityState
@@ -205,13 +204,12 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
     live["loudest_db"] = config.gate_dbfs
     live["quietest_db"] = config.gate_dbfs
     live["forte_db"] = FIRST_FORTE_DBFS
-    live["held_pitch"] = np.nan
     return ListenerState(
         history=np.zeros(1 << (oldest_read - 1).bit_length()),
         live=live,
         event=np.zeros(1, EVENT_DTYPE),
         onset=onset,
-        track=pitch_track(),
+        melody=melody_state(),
         votes=np.zeros((2, 128)),
         long=fourier_tables(2 * n_fft),
         sonority=sonority_state(2 * n_fft, MAX_NOTES),

@@ -43,7 +43,7 @@ PEAK_HOPS = 6
 """A peak is the highest flux of the last 30 ms …"""
 MEAN_HOPS = 40
 """… and exceeds the mean of the last 200 ms …"""
-MEAN_FACTOR = 1.4
+MEAN_FACTOR = 1.3
 """… times this, which noise seldom does, plus a threshold."""
 
 LEAST_AFTER = 64

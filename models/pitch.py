@@ -5,8 +5,6 @@ of a window has its key maxima at multiples of the period; the first that is nea
 highest is the period, its height the clarity.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -19,33 +17,6 @@ KEY_MAXIMUM = 0.9
 """A key maximum counts from this share of the highest one."""
 LONGEST_LAG = 0.6
 """Longest period looked for, as a share of the window."""
-STEADY_TRACKS = 4
-STEADY_SEMITONES = 0.4
-"""A pitch is steady when so many tracks in a row are clear and within so many semitones."""
-
-
-class PitchTrack(NamedTuple):
-    """The last few pitches and clarities, rings by track index [shape=(STEADY_TRACKS,)]."""
-
-    pitch: NDArray[np.float64]
-    clarity: NDArray[np.float64]
-
-
-def pitch_track() -> PitchTrack:
-    """Make a track that has heard nothing."""
-    return PitchTrack(np.full(STEADY_TRACKS, np.nan), np.zeros(STEADY_TRACKS))
-
-
-@njit(nogil=True, cache=True)
-def _steady_pitch(track: PitchTrack, clarity: float) -> float:
-    """Return the middle of the tracked pitches if all are clear and steady, else NaN."""
-    lowest, highest = np.inf, -np.inf
-    for i in range(STEADY_TRACKS):
-        if track.clarity[i] < clarity:
-            return np.nan
-        lowest = min(lowest, track.pitch[i])
-        highest = max(highest, track.pitch[i])
-    return 0.5 * (lowest + highest) if highest - lowest <= STEADY_SEMITONES else np.nan
 
 
 @njit(nogil=True, cache=True)

@@ -1,4 +1,4 @@
-"""Pitch: the McLeod pitch method and the steady track."""
+"""Pitch: the McLeod pitch method."""
 
 import os
 import subprocess
@@ -9,13 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.pitch import (
-    STEADY_TRACKS,
-    PitchTrack,
     _hz_to_pitch,
     _mcleod,
     _pitch_to_hz,
-    _steady_pitch,
-    pitch_track,
 )
 from models.spectrum import fourier_tables
 
@@ -69,23 +65,6 @@ def test_pitch_and_frequency_are_inverse() -> None:
     """Concert A is 69."""
     assert _hz_to_pitch(440.0) == 69.0
     assert _hz_to_pitch(_pitch_to_hz(60.25)) == pytest.approx(60.25)
-
-
-def test_a_new_track_is_not_steady() -> None:
-    """It has heard nothing."""
-    assert np.isnan(_steady_pitch(pitch_track(), 0.95))
-
-
-@pytest.mark.parametrize(
-    ("spread", "clarity", "is_steady"), [(0.3, 0.99, True), (0.5, 0.99, False), (0.3, 0.9, False)]
-)
-def test_a_steady_track_is_clear_and_narrow(spread: float, clarity: float, is_steady: bool) -> None:
-    """Its pitch is the middle."""
-    pitches = np.linspace(60, 60 + spread, STEADY_TRACKS)
-    steady = _steady_pitch(PitchTrack(pitches, np.full(STEADY_TRACKS, clarity)), 0.95)
-    assert np.isnan(steady) == (not is_steady)
-    if is_steady:
-        assert steady == pytest.approx(60 + spread / 2)
 
 
 def test_the_kernel_runs_without_the_compiler() -> None:

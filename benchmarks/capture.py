@@ -13,16 +13,17 @@ driver has no hardware that could be slow.
 """
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from benchmarks._jack import JackMissingError, jack_server, musician, seen_by_portaudio
+from benchmarks._jack import jack_server, musician, seen_by_portaudio
 from benchmarks._musician import n_breaks
 from benchmarks._neighbours import gil_hogs
+from benchmarks._run import Headline, NotMeasuredError, run
 from realtime.capture import AudioInput
 from realtime.doorbell import Doorbell
 from realtime.errors import AudioInputError
@@ -32,7 +33,7 @@ RATE_HZ = 48_000
 N_HOGS = 2
 
 
-def measure(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[str, Any]:
+def listen(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[str, Any]:
     """Listen to one server with blocks of that length, and return what arrived.
 
     Raises
@@ -85,33 +86,47 @@ def _lateness_ms(stamps: Any) -> dict[str, float]:
     return {"p50": p50, "p95": p95, "p99": p99, "max": largest}
 
 
-def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="two seconds, blocks of 128 frames")
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Listen to a server at each block length asked for."""
+    blocks, duration_s = ([128], 2.0) if options.quick else (options.blocks, options.seconds)
+    try:
+        rows = [listen(n, duration_s, is_realtime=options.realtime) for n in blocks]
+    except AudioInputError as error:
+        raise NotMeasuredError(str(error)) from None
+    return {"seconds": duration_s, "n_gil_hogs": N_HOGS, "rows": rows}
+
+
+def headlines(result: dict[str, Any]) -> Iterator[Headline]:
+    """Pick what decides."""
+    for row in result["rows"]:
+        where = f"at blocks of {row['block_frames']} frames"
+        lost = row["dropped"] + row["missing"]
+        yield Headline(name=f"blocks captured {where}", value=row["callbacks"])
+        yield Headline(name=f"blocks lost {where}", value=lost, target=0)
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the answer for a reader."""
+    print(f"{result['seconds']:g} s each, {result['n_gil_hogs']} threads spinning on the GIL")
+    print("block  callbacks  dropped  missing  breaks  xruns   late ms p50 / p95 / p99 / max")
+    for row in result["rows"]:
+        counts = [row[name] for name in ("callbacks", "dropped", "missing", "breaks", "xruns")]
+        widths = zip(counts, (9, 8, 8, 7, 6), strict=True)
+        late = " / ".join(f"{value:.2f}" for value in row["late_ms"].values())
+        print(f"{row['block_frames']:5}  " + "".join(f"{n:{w}}" for n, w in widths), "  ", late)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what only this benchmark can be asked."""
     parser.add_argument("--seconds", type=float, default=60.0, help="per block length")
     parser.add_argument("--blocks", type=int, nargs="+", default=[32, 128, 1024], metavar="FRAMES")
     parser.add_argument("--realtime", action="store_true", help="schedule the server as on a stage")
-    options = parser.parse_args()
-    blocks, duration_s = ([128], 2.0) if options.quick else (options.blocks, options.seconds)
-    try:
-        rows = [measure(n, duration_s, is_realtime=options.realtime) for n in blocks]
-    except (JackMissingError, AudioInputError) as error:
-        print(json.dumps({"skipped": str(error)}) if options.json else f"Not measured: {error}")
-        return
-    if options.json:
-        print(json.dumps({"seconds": duration_s, "n_gil_hogs": N_HOGS, "rows": rows}))
-    else:
-        print(f"{duration_s:g} s each, {N_HOGS} threads spinning on the GIL")
-        print("block  callbacks  dropped  missing  breaks  xruns   late ms p50 / p95 / p99 / max")
-        for row in rows:
-            counts = [row[name] for name in ("callbacks", "dropped", "missing", "breaks", "xruns")]
-            widths = zip(counts, (9, 8, 8, 7, 6), strict=True)
-            late = " / ".join(f"{value:.2f}" for value in row["late_ms"].values())
-            print(f"{row['block_frames']:5}  " + "".join(f"{n:{w}}" for n, w in widths), "  ", late)
-    sys.exit(any(row["dropped"] or row["missing"] for row in rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    return run(__doc__, measure, show, headlines, add_options=add_options, arguments=arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,11 +15,11 @@ threads the tails are the scheduler's.
 """
 
 import argparse
-import json
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,14 @@ from numba import njit, types
 
 from benchmarks._carriers import BLOCK_FRAMES, CAPACITY_BLOCKS, Carrier, SimpleQueue, carriers
 from benchmarks._neighbours import gil_hogs
+from benchmarks._run import Headline, run
 from realtime.doorbell import Doorbell, ring_doorbell, wait_doorbell
 from realtime.monotonic import monotonic_ns, sleep_ns
 from realtime.ring import Ring, make_ring, pop, push, readable
 
 PERIOD_NS = 2_666_667
 RAMP = 2**20
+KERNELS = "ring, kernels"
 
 sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
@@ -186,8 +188,9 @@ def _percentiles_us(values_ns: list[int]) -> dict[str, float]:
     return {"p50": p50, "p95": p95, "p99": p99, "max": largest}
 
 
-def measure(n_blocks: int, n_paced: int) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything and return the numbers."""
+    n_blocks, n_paced = (1_000, 100) if options.quick else (20_000, 2_000)
     found = carriers()
     for make in found.values():  # warm up: compile and load
         throughput(make, 100)
@@ -195,12 +198,12 @@ def measure(n_blocks: int, n_paced: int) -> dict[str, Any]:
     kernel_throughput(100)
     kernel_latency_us(3)
     rates = {name: throughput(make, n_blocks) for name, make in found.items()}
-    rates["ring, kernels"] = kernel_throughput(20 * n_blocks)
+    rates[KERNELS] = kernel_throughput(20 * n_blocks)
     latency: dict[str, Any] = {}
     for n_hogs in (0, 1):
         with gil_hogs(n_hogs):
             rows = {name: latency_us(make, n_paced) for name, make in found.items()}
-            rows["ring, kernels"] = kernel_latency_us(n_paced)
+            rows[KERNELS] = kernel_latency_us(n_paced)
         latency[f"{n_hogs}_gil_hogs"] = rows
     return {
         "blocks_per_s": rates,
@@ -211,16 +214,32 @@ def measure(n_blocks: int, n_paced: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="a fraction of the work")
-    options = parser.parse_args()
-    result = measure(1_000, 100) if options.quick else measure(20_000, 2_000)
-    if options.json:
-        print(json.dumps(result))
-        return
+def headlines(result: dict[str, Any]) -> Iterator[Headline]:
+    """Pick what decides."""
+    ratios = result["ratio_to_simple_queue"]
+    yield Headline(
+        name="ring between kernels, throughput to SimpleQueue's",
+        value=ratios[KERNELS],
+        unit="×",
+        target=1,
+        better="higher",
+    )
+    yield Headline(
+        name="ring between Python threads, throughput to SimpleQueue's",
+        value=ratios["ring"],
+        unit="×",
+    )
+    for condition, rows in result["latency_us"].items():
+        yield Headline(
+            name=f"ring between kernels, hand-over p99, {condition.replace('_', ' ')}",
+            value=rows[KERNELS]["p99"],
+            unit="µs",
+            target=100,
+        )
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the answer for a reader."""
     print(f"{'carrier':16} {'blocks/s':>10} {'ratio':>6}   kept/refused/lost silently of 512")
     for name, rate in result["blocks_per_s"].items():
         losses_of = result["losses"].get(name, {})
@@ -234,5 +253,10 @@ def main() -> None:
         print(f"\n{name}: not here; pip install rtmixer")
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    return run(__doc__, measure, show, headlines, arguments=arguments)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -43,7 +43,6 @@ def test_a_server_that_goes_meanwhile_is_said_and_is_no_failure(
     def lose(*_: object, **__: object) -> None:
         raise DeviceGoneError("The input 'musician' has stopped.")
 
-    monkeypatch.setattr(capture, "measure", lose)
-    monkeypatch.setattr(sys, "argv", ["capture", "--quick", "--json"])
-    capture.main()
+    monkeypatch.setattr(capture, "listen", lose)
+    assert capture.main(["--quick", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"skipped": "The input 'musician' has stopped."}

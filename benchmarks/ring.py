@@ -1,7 +1,7 @@
 """Ring: what it costs to hand audio blocks from one thread to another, and whether any is lost.
 
-Peers: `queue.SimpleQueue`, `collections.deque`, and PortAudio's own ring through python-rtmixer (if
-installed: ``pip install rtmixer``). Budget: a block every 2.67 ms (128 frames at 48 kHz) must be
+Peers: `queue.SimpleQueue`, `collections.deque`, and PortAudio's own ring through python-rtmixer
+(where it finds the PortAudio library). Budget: a block every 2.67 ms (128 frames at 48 kHz) must be
 handed over in well under 0.1 ms at p99, also while another thread spins on the GIL, and a full ring
 must count what it turns away.
 
@@ -250,7 +250,7 @@ def show(result: dict[str, Any]) -> None:
         for name, row in rows.items():
             print(f"{name:16} " + " / ".join(f"{value:8.1f}" for value in row.values()))
     for name in result["absent"]:
-        print(f"\n{name}: not here; pip install rtmixer")
+        print(f"\n{name}: not here; it needs the PortAudio library")
 
 
 def main(arguments: list[str] | None = None) -> int:

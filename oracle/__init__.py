@@ -3,6 +3,9 @@
 The way of an event through this package:
 
     event            one onset as fifteen numbers and its notes; how two events differ
+    rhythm           the eleven of them that follow from when the onset is
+    ratios           which whole numbers its intervals stand in
+    beats            tempo and phase of the beat, foretold
     metrics          how far two frames are apart
     audio_oracle     what follows what and what repeats what, grown state by state
     attributes       what can be asked of a state
@@ -31,6 +34,7 @@ import kernel_cache  # noqa: F401  before numba
 from oracle.attribute_table import AttributeTable
 from oracle.attributes import EVENT_ATTRIBUTES, Attribute, Measure
 from oracle.audio_oracle import AudioOracle, FactorOracle
+from oracle.beats import Beat, BeatTracker
 from oracle.errors import BrokenLinksError, OracleError
 from oracle.event import (
     EVENT_DIMS,
@@ -45,7 +49,9 @@ from oracle.memory import Memory, Provenance
 from oracle.memory_file import MemoryFileError
 from oracle.metrics import EventMetric
 from oracle.navigator import Navigator, NavigatorConfig
+from oracle.ratios import Ratio, RatioAnalysis, analyse_phrase
 from oracle.request import Criterion, Request
+from oracle.rhythm import RhythmTracker
 from oracle.trace import Origin, Relaxation, Trace
 
 __all__ = [
@@ -54,6 +60,8 @@ __all__ = [
     "Attribute",
     "AttributeTable",
     "AudioOracle",
+    "Beat",
+    "BeatTracker",
     "BrokenLinksError",
     "Criterion",
     "Event",
@@ -69,9 +77,13 @@ __all__ = [
     "OracleError",
     "Origin",
     "Provenance",
+    "Ratio",
+    "RatioAnalysis",
     "Relaxation",
     "Request",
+    "RhythmTracker",
     "Trace",
+    "analyse_phrase",
     "event_metric",
     "tenney_height",
     "token_distances",

@@ -89,10 +89,10 @@ EVENT_ATTRIBUTES = (
     _line("deviation", "share of the interval", -1, 1, tolerance=0.02),
     _whole("polarity", "early −1, late 1", -1, 1),
     _line("log2_tempo", "log2 bpm", 4, 10, tolerance=0.05),
-    _whole("pulse", "parts of a beat", 2, 3),
-    _line("beat_phase", "0…1", 0, 1, tolerance=0.05),
+    _whole("pulse", "ticks in twos or threes", 2, 3),
+    _line("beat_phase", "beats, just before one < 0", -0.125, 0.875, tolerance=0.05),
     _line("indigestibility", "per onset", 0, 32, tolerance=0.1),
-    _line("margin", "cost", 0, 1, tolerance=0.05),
+    _line("margin", "probability", 0, 1, tolerance=0.05),
     _line("onset_density", "onsets per second", 0, 32, tolerance=0.5),
     Attribute(
         name="pitch", unit="MIDI", low=0, high=127, tolerance=0.5, measure=Measure.PITCH,

@@ -6,14 +6,15 @@ heard is missing, written NaN, and the metric skips it.
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oracle.beats import Beat
 from oracle.metrics import EventMetric
+from oracle.rhythm import RhythmTracker
 
 
 class EventDim(NamedTuple):
@@ -34,14 +35,15 @@ EVENT_DIMS = (
     EventDim("deviation", "deviation from the pattern, share of the interval"),
     EventDim("polarity", "early −1, on time 0, late 1"),
     EventDim("log2_tempo", "log2 of the beat in beats per minute"),
-    EventDim("pulse", "subdivision of the beat, 2 or 3"),
-    EventDim("beat_phase", "position in the beat, 0…1"),
+    EventDim("pulse", "whether ticks go in twos or threes, 2 or 3"),
+    EventDim("beat_phase", "position in the beat, −⅛…⅞, below 0 just before it"),
     EventDim("indigestibility", "Barlow's indigestibility per onset"),
-    EventDim("margin", "cost of the second rhythm hypothesis less that of the first"),
+    EventDim("margin", "probability of the rhythm less that of the second choice, 0…1"),
     EventDim("onset_density", "onsets per second"),
 )
 DIM_INDEX = {dim.name: index for index, dim in enumerate(EVENT_DIMS)}
-DIM_GROUPS = (slice(0, 1), slice(1, 4), slice(4, len(EVENT_DIMS)))  # timbre, pitch, time
+RHYTHM = slice(4, len(EVENT_DIMS))
+DIM_GROUPS = (slice(0, 1), slice(1, 4), RHYTHM)  # timbre, pitch, time
 
 # Semitones above a tone as just ratios. Mean over pairs against people's ratings of dyads, triads
 # and tetrads (Bowling 2018): Pearson .958/.814/.788; with 45:32 for the tritone .875/.677/.654.
@@ -50,7 +52,6 @@ JUST_RATIOS = (
     (7, 5), (3, 2), (8, 5), (5, 3), (16, 9), (15, 8),
 )  # fmt: skip
 TONAL_MEMORY_S = 4.0  # a pitch class heard this long ago counts 1/e
-DENSITY_SPAN_S = 2.0
 N_TOKENS_MAX = 1 << 24  # whole numbers are exact in float32 up to here
 
 
@@ -127,20 +128,30 @@ class Event:
 class EventTracker:
     """Turn onsets, as they are decided, into the fifteen dimensions of the event.
 
-    One tracker hears one stream: what an event is depends on those before it. Filled are the
-    gesture token, the Tenney height, the tonal fit, the interval and the density; what is not
-    measured yet (roughness, rhythm as ratios) is missing.
+    One tracker hears one stream: what an event is depends on those before it. All but the
+    consonance, which takes longer to hear, is known at decision time; the learner adds it.
     """
 
     def __init__(self) -> None:
-        self._onsets_s: deque[float] = deque()
+        self._rhythm = RhythmTracker()
+        self._onset_s = math.nan
         self._pitch = math.nan
         self._fifths = 0j  # the recent pitch classes as a vector on the circle of fifths
         self._weight = 0.0
         self._pitched_s = 0.0
 
+    @property
+    def beat(self) -> Beat | None:
+        """The beat as believed at the newest onset, None while there is none to speak of."""
+        return self._rhythm.beat
+
     def track(
-        self, onset_s: float, *, pitch: float = math.nan, token: int | None = None
+        self,
+        onset_s: float,
+        *,
+        pitch: float = math.nan,
+        velocity: float = math.nan,
+        token: int | None = None,
     ) -> NDArray[np.float32]:
         """Take the next onset and return its frame.
 
@@ -150,6 +161,8 @@ class EventTracker:
             Time of the onset, later than the one before.
         pitch
             Fractional MIDI pitch 0…127, NaN where none was heard.
+        velocity
+            MIDI velocity 1…127, NaN where unknown.
         token
             Gesture token, None where the encoder has not answered.
 
@@ -161,34 +174,27 @@ class EventTracker:
         Raises
         ------
         ValueError
-            The onset is not finite or not later than the one before, or pitch or token is out of
-            range; nothing is taken.
+            The onset is not finite or not later than the one before, or pitch, velocity or token
+            is out of range; nothing is taken.
         """
-        if not math.isfinite(onset_s) or (self._onsets_s and onset_s <= self._onsets_s[-1]):
-            before = self._onsets_s[-1] if self._onsets_s else "the start"
+        if not math.isfinite(onset_s) or onset_s <= self._onset_s:
+            before = "the start" if math.isnan(self._onset_s) else self._onset_s
             raise ValueError(f"onset_s must be finite and later than {before}, got {onset_s}")
         _require_range("pitch", pitch, 0, 127)
+        _require_range("velocity", velocity, 1, 127)
         if token is not None and not 0 <= token < N_TOKENS_MAX:
             raise ValueError(f"token must be 0…{N_TOKENS_MAX - 1}, got {token}")
 
         frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
         if token is not None:
             frame[DIM_INDEX["gesture_token"]] = token
-        if self._onsets_s:
-            frame[DIM_INDEX["log2_interval"]] = math.log2(onset_s - self._onsets_s[-1])
-            frame[DIM_INDEX["onset_density"]] = self._density(onset_s)
         if not math.isnan(pitch):
             frame[DIM_INDEX["tenney_height"]] = tenney_height(pitch - self._pitch)
             frame[DIM_INDEX["tonal_fit"]] = self._fit(onset_s, pitch)
             self._pitch = pitch
-        self._onsets_s.append(onset_s)
+        frame[RHYTHM] = self._rhythm.hear(onset_s, velocity)
+        self._onset_s = onset_s
         return frame
-
-    def _density(self, onset_s: float) -> float:
-        """Count the onsets of the last seconds, over the time they span."""
-        while len(self._onsets_s) > 1 and onset_s - self._onsets_s[0] > DENSITY_SPAN_S:
-            self._onsets_s.popleft()
-        return len(self._onsets_s) / (onset_s - self._onsets_s[0])
 
     def _fit(self, onset_s: float, pitch: float) -> float:
         """Compare the pitch class with those before, then count it among them.

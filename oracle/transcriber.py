@@ -41,21 +41,21 @@ class Transcriber:
             Of the window that ended at the decision frame; None if it was not encoded.
         """
         onset_s = float(attack["onset_frame"]) / self._rate_hz
-        pitch = float(attack["pitch"])
-        frame = self._tracker.track(onset_s, pitch=pitch, token=token)
+        pitch, velocity = float(attack["pitch"]), float(attack["velocity"])
+        frame = self._tracker.track(onset_s, pitch=pitch, velocity=velocity, token=token)
         duration_s = float(body["duration_frames"]) / self._rate_hz
         n_notes = int(body["n_notes"])
         return Event(
             frame=frame,
             notes=tuple(
-                Note(int(note_pitch), int(velocity), max(duration_s, SHORTEST_NOTE_S))
-                for note_pitch, velocity in zip(
+                Note(int(note_pitch), int(note_velocity), max(duration_s, SHORTEST_NOTE_S))
+                for note_pitch, note_velocity in zip(
                     body["note_pitch"][:n_notes], body["note_velocity"][:n_notes], strict=True
                 )
             ),
             pitch=pitch,
             level_db=float(attack["level_db"]),
-            velocity=float(attack["velocity"]),
+            velocity=velocity,
             onset_s=onset_s,
             duration_s=duration_s,
             source=self._source,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oracle.attributes import EVENT_ATTRIBUTES
 from oracle.beats import Beat
 from oracle.metrics import EventMetric
 from oracle.rhythm import RhythmTracker
@@ -257,7 +258,8 @@ def event_metric(frames: ArrayLike, centroids: NDArray[np.float32]) -> EventMetr
     """Measure the distance between events by what a memory holds.
 
     Timbre, pitch and time weigh the same, however many of their dimensions were heard; within a
-    dimension the unit is its spread over the memory. Tokens are compared by their centroids.
+    dimension the unit is its spread over the memory, but no less than what counts as the same in a
+    request: the tempo of a steady player says nothing by its last digits. Tokens are compared by their centroids.
 
     Parameters
     ----------
@@ -284,7 +286,8 @@ def event_metric(frames: ArrayLike, centroids: NDArray[np.float32]) -> EventMetr
     scale[0] = _token_spread(tokens, distance)
     for dim in range(1, len(EVENT_DIMS)):
         if heard[:, dim].any():
-            scale[dim] = events[heard[:, dim], dim].std()
+            spread = events[heard[:, dim], dim].std()
+            scale[dim] = max(spread, EVENT_ATTRIBUTES[dim].tolerance)
     scale[~(scale > 1e-6)] = 1.0  # a dimension that never varies tells nothing apart
 
     weight = np.zeros(len(EVENT_DIMS))

@@ -35,6 +35,9 @@ listen_input   … the input, and each of its channels
 event_lines    … what was heard of an event, in a line
 meter          … what is wrong with a sound, in words
 picture        … what was heard, drawn
+doctor         ``python -m realtime.doctor``: whether this machine can play, and what to do if not
+examination    … its input, MIDI and encoder, tried
+machine        … what its system grants
 histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
 recorder       a performance kept: sound, notes and every decision
@@ -57,10 +60,12 @@ __all__ = [
     "command_line",
     "config",
     "devices",
+    "doctor",
     "doorbell",
     "engine",
     "errors",
     "event_lines",
+    "examination",
     "file_source",
     "forgetting",
     "histogram",
@@ -73,6 +78,7 @@ __all__ = [
     "listen",
     "listen_input",
     "listening",
+    "machine",
     "meter",
     "midi",
     "midi_file",

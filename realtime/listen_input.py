@@ -70,7 +70,7 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
             blocks=_first(
                 file.blocks(BLOCK_FRAMES, config.channel, tail_s=TAIL_S), seconds, file.rate_hz
             ),
-            channels_dbfs=lambda: _channels_of_file(file),
+            channels_dbfs=lambda: _channels_of_file(file, min(seconds or PROBED_S, PROBED_S)),
         )
         return
     doorbell = Doorbell()
@@ -113,12 +113,14 @@ def _heard(source: AudioInput, doorbell: Doorbell) -> Blocks:
             yield block
 
 
-def _channels_of_file(file: AudioFile) -> list[float]:
-    """Measure the loudest block of each channel in the first minute of a recording."""
+def _channels_of_file(file: AudioFile, seconds: float) -> list[float]:
+    """Measure the loudest block of each of several channels, in a recording's first seconds."""
+    if file.n_channels == 1:
+        return []
     return [
         max(
             level_dbfs(block)
-            for block in _first(file.blocks(BLOCK_FRAMES, channel), PROBED_S, file.rate_hz)
+            for block in _first(file.blocks(BLOCK_FRAMES, channel), seconds, file.rate_hz)
         )
         for channel in range(1, file.n_channels + 1)
     ]

@@ -116,8 +116,8 @@ def _why_nothing(meter: Meter, gate_dbfs: float) -> Iterator[str]:
         )
     else:
         yield (
-            f"There is sound, at most {meter.loudest_dbfs:.0f} dBFS, but no note begins in it: it "
-            "is steady, like hum or hiss, or too soft against it; play louder or nearer."
+            f"There is sound, at most {meter.loudest_dbfs:.0f} dBFS, but no note begins and ends "
+            "in it: it is steady, like hum or hiss, or too soft against it; play louder or nearer."
         )
 
 

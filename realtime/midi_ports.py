@@ -75,6 +75,17 @@ class MidiPort:
             self._watch.close()
 
 
+def output_ports() -> list[str]:
+    """List the ports that notes could go to, each once, of every system this machine has.
+
+    Raises
+    ------
+    MidiPortError
+        The machine has no MIDI system, or it refuses.
+    """
+    return sorted(_systems_by_port(_required_systems()))
+
+
 def open_port(name: str) -> MidiPort:
     """Open the port with `name` in its name, whatever the case, or make one if it is ``virtual``.
 
@@ -85,21 +96,32 @@ def open_port(name: str) -> MidiPort:
     MidiPortError
         The machine has no MIDI system, or none or several of its ports answer to the name.
     """
-    systems = _present_systems()
-    if not systems:
-        raise MidiPortError(
-            "This machine has no MIDI system (CoreMIDI, ALSA's sequencer or a JACK server): "
-            "start one, or play into a file with --midi-out none --midi-file FILE."
-        )
+    systems = _required_systems()
     if name == VIRTUAL:
         return _open(systems[0], None)
-    ports = {port: system for system in reversed(systems) for port in _port_names(system)}
+    ports = _systems_by_port(systems)
     found = [port for port in ports if name.lower() in port.lower()]
     if name in ports:
         found = [name]
     if len(found) != 1:
         raise MidiPortError(_explained(name, found, sorted(ports)))
     return _open(ports[found[0]], found[0])
+
+
+def _systems_by_port(systems: list[int]) -> dict[str, int]:
+    """Map each port's name to the system to have it from."""
+    return {port: system for system in reversed(systems) for port in _port_names(system)}
+
+
+def _required_systems() -> list[int]:
+    """Give the MIDI systems that are there, or refuse to go on without one."""
+    systems = _present_systems()
+    if not systems:
+        raise MidiPortError(
+            "This machine has no MIDI system (CoreMIDI, ALSA's sequencer or a JACK server): "
+            "start one, or play into a file with --midi-out none --midi-file FILE."
+        )
+    return systems
 
 
 def _present_systems() -> list[int]:

@@ -46,7 +46,7 @@ def test_digital_silence_is_told_from_a_soft_sound() -> None:
 def test_steady_sound_is_said_to_begin_no_note() -> None:
     """There is level, and still no event."""
     (steady,) = said(measured(sine(0.1)))
-    assert "at most -23 dBFS, but no note begins" in steady
+    assert "at most -23 dBFS, but no note begins and ends" in steady
 
 
 def test_nothing_is_said_of_a_sound_input() -> None:

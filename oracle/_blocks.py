@@ -9,6 +9,7 @@ vectors.
 """
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from oracle._graph import NONE, Float32s, Float64s, Graph, Int32s, Int64s
 from oracle._jit import kernel
 from oracle._lanes import LANES, VECTOR, box_gap, box_gap_manhattan
-from oracle.metrics import COSINE, EVENT, MANHATTAN, MetricTable, row_dot
+from oracle.metrics import COSINE, EVENT, MANHATTAN, MetricTable, dot
 
 WIDTH = 2 * LANES  # targets of a block: 15 dimensions of them are 4 KiB
 _FIRST_CAPACITY = 4
@@ -39,7 +40,13 @@ class Blocks(NamedTuple):
     unit: Float64s  # (1,), integers per 1, NaN before the first block, 0 if nothing can be pruned
 
 
-def new_blocks(dim: int, capacity: int = 0) -> Blocks:
+@cache
+def no_blocks(dim: int) -> Blocks:
+    """Give room for no block: nothing is ever written to it."""
+    return _new_blocks(dim, 0)
+
+
+def _new_blocks(dim: int, capacity: int) -> Blocks:
     """Give room for some blocks of frames of `dim` numbers, not initialised."""
     padded = -(-dim // VECTOR) * VECTOR
     column = np.empty((capacity, padded // 2, WIDTH), dtype=np.int32)
@@ -63,7 +70,7 @@ def new_blocks(dim: int, capacity: int = 0) -> Blocks:
 
 def with_block_room(blocks: Blocks, dim: int, n_blocks: int) -> Blocks:
     """Give a copy with at least twice the room for blocks."""
-    grown = new_blocks(dim, max(2 * blocks.size.size, n_blocks, _FIRST_CAPACITY))
+    grown = _new_blocks(dim, max(2 * blocks.size.size, n_blocks, _FIRST_CAPACITY))
     for name in Blocks._fields:
         old = getattr(blocks, name)
         getattr(grown, name)[: len(old)] = old
@@ -71,51 +78,50 @@ def with_block_room(blocks: Blocks, dim: int, n_blocks: int) -> Blocks:
 
 
 @kernel
-def _range(metric: MetricTable, dim: int) -> float:
+def _range(metric: MetricTable) -> float:
     """Give the largest integer of a dimension, such that 32 bits hold any sum of products."""
-    widest = 2.0**29 if metric.code == COSINE else 2.0**29 / dim
+    widest = 2.0**29 if metric.code == COSINE else 2.0**29 / metric.dim
     return min(8191.0, math.floor(math.sqrt(widest)))
 
 
 @kernel
 def _unit(graph: Graph, metric: MetricTable, k: int) -> float:
-    dim = graph.frames.shape[1]
     if metric.code == COSINE:
-        return _range(metric, dim)
+        return _range(metric)
     farthest = 0.0
     e = graph.first_edge[k]
     while e != NONE:
-        for d in range(dim):
+        for d in range(metric.dim):
             delta = graph.frames[graph.edge_target[e], d] - graph.frames[1, d]
             farthest = max(farthest, abs(delta))
         e = graph.next_edge[e]
-    return _range(metric, dim) / 8.0 / farthest if 1e-290 < farthest < 1e290 else 0.0
+    return _range(metric) / 8.0 / farthest if 1e-290 < farthest < 1e290 else 0.0
 
 
 @kernel
 def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
     """Set the frame that `nearest_in_blocks` and `insert` take, to state i's; kernel."""
     frames = graph.frames
-    dim = frames.shape[1]
     scale = blocks.unit[0]
     origin = 1.0
     if metric.code == COSINE:
         origin = 0.0
-        norm = math.sqrt(row_dot(frames, i, frames, i))
+        norm = math.sqrt(dot(metric, frames, i, i))
         scale = scale / norm if norm > 0.0 else 0.0
         if not 1e-150 < norm < 1e150 and not is_zero(frames, i):
             # nothing is known of a direction whose squares are lost: prune nothing from here on
             blocks.unit[0] = 0.0
-    limit = _range(metric, dim)
-    for d in range(dim):
+    limit = _range(metric)
+    # the loops are such that a compiler makes vectors of them: 20 ns instead of 70
+    for d in range(frames.shape[1]):
         value = (frames[i, d] - origin * frames[1, d]) * scale
         value = value if value < limit else limit
         value = value if value > -limit else -limit
-        blocks.sought[d] = math.floor(value + 0.5)
+        blocks.sought[d] = np.rint(value)
     square = 0
     for word in range(blocks.words.size):
-        even = int(blocks.sought[2 * word])
-        odd = int(blocks.sought[2 * word + 1])
+        even = np.int32(blocks.sought[2 * word])
+        odd = np.int32(blocks.sought[2 * word + 1])
         blocks.words[word] = odd << 16 | even & 0xFFFF
         square += even * even + odd * odd
     blocks.square[0] = square

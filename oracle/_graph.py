@@ -4,10 +4,13 @@ Only the thread that appends calls this. Growing copies into new arrays and leav
 they were, so a reader's views stay a true picture of the oracle they were taken from.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from oracle._lanes import PADDING
 
 Int32s = npt.NDArray[np.int32]
 Float32s = npt.NDArray[np.float32]
@@ -26,7 +29,7 @@ class Graph(NamedTuple):
     `next_reverse[j]`, … until NONE; both ascend.
     """
 
-    frames: Float64s  # (capacity, dim)
+    frames: Float64s  # (capacity, padded dim), zeros beyond dim
     suffix_link: Int32s  # (capacity,), NONE at the root
     lrs: Int32s
     cluster: Int32s  # NONE at the root
@@ -38,9 +41,7 @@ class Graph(NamedTuple):
     next_reverse: Int32s
     first_block: Int32s  # of a state with many targets, see `oracle._blocks`
     nearest_block: Int32s  # the one a target like the last frame sought belongs to
-    refinement: (
-        Int32s  # (a power of two above 2 capacity,), hash table of states, see `oracle._linking`
-    )
+    refinement: Int32s  # (a power of two > 2 capacity,), hash table, see `oracle._linking`
     edge_target: Int32s  # (edge capacity,)
     next_edge: Int32s
 
@@ -48,7 +49,13 @@ class Graph(NamedTuple):
 _STATE_COLUMNS = Graph._fields[1:12]
 
 
-def new_graph(dim: int, capacity: int = 1, edge_capacity: int = 0) -> Graph:
+@cache
+def root_alone(dim: int) -> Graph:
+    """Give the graph of a root without room for more: nothing is ever written to it."""
+    return _new_graph(-(-dim // PADDING) * PADDING, 1, 0)
+
+
+def _new_graph(padded: int, capacity: int, edge_capacity: int) -> Graph:
     """Give the graph of a root alone, with room for some states and edges.
 
     What lies beyond the states linked is not initialised: linking a state does that.
@@ -56,7 +63,7 @@ def new_graph(dim: int, capacity: int = 1, edge_capacity: int = 0) -> Graph:
     columns = np.empty((len(_STATE_COLUMNS), capacity), dtype=np.int32)
     refinement = np.full(1 << (2 * capacity).bit_length(), NONE, dtype=np.int32)
     edges = np.empty((2, edge_capacity), dtype=np.int32)
-    graph = Graph._make((np.empty((capacity, dim)), *columns, refinement, *edges))
+    graph = Graph._make((np.empty((capacity, padded)), *columns, refinement, *edges))
     columns[:, 0] = NONE
     graph.frames[0] = 0.0
     graph.lrs[0] = 0
@@ -66,15 +73,22 @@ def new_graph(dim: int, capacity: int = 1, edge_capacity: int = 0) -> Graph:
 
 def with_state_room(graph: Graph, n_states: int, end: int) -> Graph:
     """Give a copy with room for states below `end`, its table of refinements empty."""
-    capacity, dim = graph.frames.shape
+    capacity, padded = graph.frames.shape
     capacity = max(2 * capacity, end, _FIRST_CAPACITY)
-    grown = new_graph(dim, capacity, max(2 * capacity, graph.edge_target.size))
+    grown = _new_graph(padded, capacity, max(2 * capacity, graph.edge_target.size))
     if n_states > 1:
         for name in ("frames", *_STATE_COLUMNS):
             getattr(grown, name)[:n_states] = getattr(graph, name)[:n_states]
         for name in ("edge_target", "next_edge"):
             getattr(grown, name)[: graph.edge_target.size] = getattr(graph, name)
     return grown
+
+
+def put_frames(graph: Graph, first: int, frames: Float64s) -> None:
+    """Write the frames of states from `first` on, for which there is room."""
+    rows = graph.frames[first : first + len(frames)]
+    rows[:, : frames.shape[1]] = frames
+    rows[:, frames.shape[1] :] = 0.0
 
 
 def with_edge_room(graph: Graph, n_edges: int) -> Graph:

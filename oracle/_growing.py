@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from oracle import _linking
-from oracle._blocks import new_blocks, with_block_room
-from oracle._graph import Float64s, Int32s, new_graph, with_edge_room, with_state_room
+from oracle._blocks import WIDTH, no_blocks, with_block_room
+from oracle._graph import Float64s, Int32s, put_frames, root_alone, with_edge_room, with_state_room
 from oracle._linking import Progress
 from oracle.metrics import MetricTable
 
@@ -42,12 +42,12 @@ class OracleArrays(NamedTuple):
 class GrowingOracle:
     """What both oracles share: growing arrays, published as one consistent prefix."""
 
-    def __init__(self, dim: int, threshold: float, metric: MetricTable) -> None:
+    def __init__(self, threshold: float, metric: MetricTable) -> None:
         self._threshold = threshold
         self._metric = metric
         # one reference, replaced after its states are whole: what a reader holds stays true
-        self._published = (new_graph(dim), 1, 0)
-        self._blocks = new_blocks(dim)
+        self._published = (root_alone(metric.dim), 1, 0)
+        self._blocks = no_blocks(metric.dim)
         self._n_blocks = 0
 
     @property
@@ -96,7 +96,7 @@ class GrowingOracle:
         return OracleArrays(
             n_states,
             n_edges,
-            _read_only(graph.frames, n_states),
+            _read_only(graph.frames[:, : self._metric.dim], n_states),
             _read_only(graph.suffix_link, n_states),
             _read_only(graph.lrs, n_states),
             _read_only(graph.cluster, n_states),
@@ -172,8 +172,9 @@ class GrowingOracle:
         end = n_states + len(frames)
         if end > len(graph.frames):
             graph = with_state_room(graph, n_states, end)
-            _linking.index_refinements(graph, n_states)
-        graph.frames[n_states:end] = frames
+            if n_states > 1:
+                _linking.index_refinements(graph, n_states)
+        put_frames(graph, n_states, frames)
         progress = Progress(n_states, n_edges, self._n_blocks, 0, 0)
         while True:
             progress = _linking.append_states(
@@ -184,8 +185,11 @@ class GrowingOracle:
             if progress.n_edges_wanted > graph.edge_target.size:
                 graph = with_edge_room(graph, progress.n_edges_wanted)
             if progress.n_blocks_wanted > self._blocks.size.size:
+                # as many as these frames fill if each is the target of one such state
                 self._blocks = with_block_room(
-                    self._blocks, graph.frames.shape[1], progress.n_blocks_wanted
+                    self._blocks,
+                    self._metric.dim,
+                    progress.n_blocks_wanted + 2 * (end - progress.n_states) // WIDTH,
                 )
         self._n_blocks = progress.n_blocks
         self._published = (graph, progress.n_states, progress.n_edges)

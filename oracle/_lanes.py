@@ -19,13 +19,13 @@ from numba.extending import intrinsic
 
 LANES = 64  # frames of a pass, one bit each
 VECTOR = 16  # words of a vector; boxes are padded to a multiple of it
+PADDING = 4  # float64 of a vector; rows of frames are padded with zeros to a multiple of it
 
 _F32 = ir.FloatType()
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 _F64 = ir.DoubleType()
-_DOUBLE = ir.VectorType(_F64, 1)
-_DOUBLES = ir.VectorType(_F64, 4)
+_DOUBLES = ir.VectorType(_F64, PADDING)
 _FLOATS = ir.VectorType(_F32, VECTOR)
 _WORDS = ir.VectorType(_I32, VECTOR)
 _SHORTS = ir.VectorType(ir.IntType(16), 2 * VECTOR)
@@ -60,6 +60,19 @@ def _sum_pairs(builder: ir.IRBuilder, x: Any, y: Any) -> Any:
 
 def _larger(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _reduce(builder: ir.IRBuilder, vector: Any) -> Any:
+    """Sum the elements of a vector of floats, in any order."""
+    element = vector.type.element
+    bits = 32 if element is _F32 else 64
+    reduce = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(element, [element, vector.type]),
+        f"llvm.vector.reduce.fadd.v{vector.type.count}f{bits}",
+    )
+    nothing = ir.Constant(element, -0.0)
+    return builder.call(reduce, [nothing, vector], fastmath=("reassoc",))
 
 
 def _arrays(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> list[Any]:
@@ -132,12 +145,7 @@ def _make_box_gap(is_manhattan: bool) -> Callable[..., Any]:
             if not is_manhattan:
                 gap = builder.fmul(gap, gap)
             builder.store(builder.fadd(builder.load(total), gap), total)
-        kind = ir.FunctionType(_F32, [_F32, _FLOATS])
-        reduce = cgutils.get_or_insert_function(
-            builder.module, kind, "llvm.vector.reduce.fadd.v16f32"
-        )
-        nothing = ir.Constant(_F32, -0.0)
-        return builder.call(reduce, [nothing, builder.load(total)], fastmath=("reassoc",))
+        return _reduce(builder, builder.load(total))
 
     @intrinsic
     def box_gap(typingctx: Any, low: Any, high: Any, sought: Any, b: Any) -> Any:
@@ -148,33 +156,24 @@ def _make_box_gap(is_manhattan: bool) -> Callable[..., Any]:
 
 def _make_sum_apart(is_manhattan: bool) -> Callable[..., Any]:
     def build(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        x, i, y, j = _arrays(context, builder, signature, args)
-        _, n_dims = cgutils.unpack_tuple(builder, x.shape)
-        rows = [(x.data, builder.mul(i, n_dims)), (y.data, builder.mul(j, n_dims))]
-        total = cgutils.alloca_once_value(builder, ir.Constant(_F64, 0.0))
-        n_vectored = builder.and_(n_dims, ir.Constant(_I64, -_DOUBLES.count))
-        for kind, start, stop in (
-            (_DOUBLES, ir.Constant(_I64, 0), n_vectored),
-            (_DOUBLE, n_vectored, n_dims),
-        ):
-            step = ir.Constant(_I64, kind.count)
-            with cgutils.for_range_slice(builder, start, stop, step, intp=_I64) as (d, _):
-                a, b = (_load(builder, data, builder.add(row, d), kind) for data, row in rows)
-                apart = builder.fsub(a, b)
-                if is_manhattan:
-                    apart = _larger(builder, apart, builder.fsub(b, a))
-                else:
-                    apart = builder.fmul(apart, apart)
-                for term in range(kind.count):
-                    at = ir.Constant(_I32, term)
-                    sum_so_far = builder.load(total)
-                    sum_so_far = builder.fadd(sum_so_far, builder.extract_element(apart, at))
-                    builder.store(sum_so_far, total)
-        return builder.load(total)
+        frames, i, j = _arrays(context, builder, signature, args)
+        _, n_padded = cgutils.unpack_tuple(builder, frames.shape)
+        rows = [builder.mul(i, n_padded), builder.mul(j, n_padded)]
+        total = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * PADDING))
+        stop, step = n_padded, ir.Constant(_I64, PADDING)
+        with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), stop, step, intp=_I64) as (d, _):
+            a, b = (_load(builder, frames.data, builder.add(row, d), _DOUBLES) for row in rows)
+            apart = builder.fsub(a, b)
+            if is_manhattan:
+                apart = _larger(builder, apart, builder.fsub(b, a))
+            else:
+                apart = builder.fmul(apart, apart)
+            builder.store(builder.fadd(builder.load(total), apart), total)
+        return _reduce(builder, builder.load(total))
 
     @intrinsic
-    def sum_apart(typingctx: Any, x: Any, i: Any, y: Any, j: Any) -> Any:
-        return types.float64(x, types.intp, y, types.intp), build
+    def sum_apart(typingctx: Any, frames: Any, i: Any, j: Any) -> Any:
+        return types.float64(frames, types.intp, types.intp), build
 
     return sum_apart  # type: ignore[no-any-return]
 
@@ -207,11 +206,9 @@ def _plain_box_gap(is_manhattan: bool) -> Callable[..., Any]:
 
 
 def _plain_sum_apart(is_manhattan: bool) -> Callable[..., Any]:
-    def sum_apart(x: Any, i: int, y: Any, j: int) -> float:
-        total = 0.0
-        for apart in (x[i] - y[j]).tolist():
-            total += abs(apart) if is_manhattan else apart * apart
-        return total
+    def sum_apart(frames: Any, i: int, j: int) -> Any:
+        apart = frames[i] - frames[j]
+        return abs(apart).sum() if is_manhattan else (apart * apart).sum()
 
     return sum_apart
 
@@ -227,7 +224,7 @@ _box = _plain_box_gap if config.DISABLE_JIT else _make_box_gap
 lanes_within, lanes_within_manhattan = _lanes(is_manhattan=False), _lanes(is_manhattan=True)
 # how far a frame is from a box, squared, or by Σ|·|
 box_gap, box_gap_manhattan = _box(is_manhattan=False), _box(is_manhattan=True)
-# Σ(x − y)² or Σ|x − y| of two rows of float64, added one by one in the order of dimensions
+# Σ(x − y)² or Σ|x − y| of rows i and j of padded float64 frames, rounded by the order of the sum
 _sum = _plain_sum_apart if config.DISABLE_JIT else _make_sum_apart
 sum_squares_apart, sum_magnitudes_apart = _sum(is_manhattan=False), _sum(is_manhattan=True)
 lowest_bit = _plain_lowest_bit if config.DISABLE_JIT else _lowest_bit

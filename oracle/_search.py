@@ -14,13 +14,15 @@ import math
 from oracle._blocks import Blocks, gap_of_box, is_zero
 from oracle._graph import NONE, Graph
 from oracle._jit import kernel
-from oracle._lanes import LANES, lanes_within, lanes_within_manhattan, lowest_bit
-from oracle.metrics import (
-    COSINE,
-    MANHATTAN,
-    MetricTable,
-    row_distance,
+from oracle._lanes import (
+    LANES,
+    lanes_within,
+    lanes_within_manhattan,
+    lowest_bit,
+    sum_magnitudes_apart,
+    sum_squares_apart,
 )
+from oracle.metrics import COSINE, EUCLIDEAN, MANHATTAN, MetricTable, distance
 
 
 @kernel
@@ -28,12 +30,16 @@ def nearest_in_list(graph: Graph, metric: MetricTable, threshold: float, i: int,
     """Give the nearest target of k strictly below the threshold from frame i, or NONE; kernel."""
     if threshold <= 0.0:
         return NONE
+    if metric.code == EUCLIDEAN or metric.code == MANHATTAN:
+        nearest, is_certain = _nearest_by_sums(graph, metric, threshold, i, k)
+        if is_certain:
+            return nearest
     nearest = NONE
     bound = threshold
     target = k + 1
     e = graph.first_edge[k]
     while True:
-        here = row_distance(metric, graph.frames, i, graph.frames, target)
+        here = distance(metric, graph.frames, i, target)
         # chosen without a branch: which target is nearer cannot be foretold
         is_nearer = here < bound
         bound = here if is_nearer else bound
@@ -45,13 +51,52 @@ def nearest_in_list(graph: Graph, metric: MetricTable, threshold: float, i: int,
 
 
 @kernel
+def _nearest_by_sums(
+    graph: Graph, metric: MetricTable, threshold: float, i: int, k: int
+) -> tuple[int, bool]:
+    """Search the targets of k by sums whose terms are added in any order; kernel.
+
+    Returns
+    -------
+    nearest, is_certain
+        False where rounding might decide which is nearest, or whether it is below the threshold.
+    """
+    limit = threshold if metric.code == MANHATTAN else threshold * threshold
+    nearest = NONE
+    least = math.inf
+    second = math.inf
+    target = k + 1
+    e = graph.first_edge[k]
+    while True:
+        if metric.code == MANHATTAN:
+            here = sum_magnitudes_apart(graph.frames, i, target)
+        else:
+            here = sum_squares_apart(graph.frames, i, target)
+        # chosen without a branch: which target is nearer cannot be foretold
+        is_nearer = here < least
+        farther = least if is_nearer else here
+        second = farther if farther < second else second
+        least = here if is_nearer else least
+        nearest = target if is_nearer else nearest
+        if e == NONE:
+            break
+        target = graph.edge_target[e]
+        e = graph.next_edge[e]
+    # sums of the same terms in two orders, and roots of them, are closer than that
+    slack = 1.0 + (metric.dim + 8) * 2.0**-50
+    if least * slack < limit:
+        return nearest, least * slack < second
+    return NONE, least > limit * slack
+
+
+@kernel
 def nearest_in_blocks(
     graph: Graph, blocks: Blocks, metric: MetricTable, threshold: float, i: int, k: int
 ) -> int:
     """Give what `nearest_in_list` gives, for a state that keeps blocks; kernel."""
     nearest = NONE
     bound = threshold
-    farthest, least = _limits(blocks, metric, bound, graph.frames.shape[1])
+    farthest, least = _limits(blocks, metric, bound)
     least_gap = math.inf
     b = graph.first_block[k]
     graph.nearest_block[k] = b
@@ -71,18 +116,19 @@ def nearest_in_blocks(
                     if lane >= blocks.size[b]:
                         break
                     target = blocks.member[b, lane]
-                    here = row_distance(metric, graph.frames, i, graph.frames, target)
+                    here = distance(metric, graph.frames, i, target)
                     if here < bound or (here == bound and nearest != NONE and target < nearest):
                         bound = here
                         nearest = target
-                        farthest, least = _limits(blocks, metric, bound, graph.frames.shape[1])
+                        farthest, least = _limits(blocks, metric, bound)
         b = blocks.following[b]
     return nearest
 
 
 @kernel
-def _limits(blocks: Blocks, metric: MetricTable, bound: float, dim: int) -> tuple[float, int]:
+def _limits(blocks: Blocks, metric: MetricTable, bound: float) -> tuple[float, int]:
     """Give the gap of a box and the sum of a pass that a frame within the bound can have."""
+    dim = metric.dim
     if blocks.unit[0] == 0.0:
         return math.inf, -(2**31)
     if metric.code == COSINE:

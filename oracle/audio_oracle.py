@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from oracle import _linking
 from oracle._blocks import gather_all, n_blocks_at_most, with_block_room
-from oracle._graph import NONE, Float64s, Int32s, with_edge_room, with_state_room
+from oracle._graph import NONE, Float64s, Int32s, put_frames, with_edge_room, with_state_room
 from oracle._growing import GrowingOracle, OracleArrays
 from oracle.errors import BrokenLinksError
 from oracle.metrics import EventMetric, Metric, metric_table
@@ -31,7 +31,7 @@ class FactorOracle(GrowingOracle):
     """
 
     def __init__(self) -> None:
-        super().__init__(1, 0.5, metric_table("euclidean"))
+        super().__init__(0.5, metric_table("euclidean", dim=1))
         self._codes: dict[Hashable, int] = {}
 
     def append(self, symbol: Hashable) -> int:
@@ -90,8 +90,7 @@ class AudioOracle(GrowingOracle):
             raise ValueError(f"threshold is {threshold}, need ≥ 0")
         if isinstance(metric, EventMetric) and metric.dim != dim:
             raise ValueError(f"dim is {dim}, need {metric.dim} as the event metric has")
-        super().__init__(dim, float(threshold), metric_table(metric))
-        self._dim = dim
+        super().__init__(float(threshold), metric_table(metric, dim))
         self.metric = metric
 
     @classmethod
@@ -150,7 +149,7 @@ class AudioOracle(GrowingOracle):
             )
         n_edges = int(np.maximum(in_degree[1:] - 1, 0).sum(dtype=np.int64))
         graph = with_edge_room(with_state_room(oracle._published[0], 1, n_states), n_edges)
-        graph.frames[1:n_states] = rows
+        put_frames(graph, 1, rows)
         graph.suffix_link[:n_states] = suffix_link
         graph.lrs[:n_states] = repeated
         _linking.restore_links(graph, in_degree)
@@ -164,7 +163,7 @@ class AudioOracle(GrowingOracle):
     @property
     def dim(self) -> int:
         """Length of a frame."""
-        return self._dim
+        return self._metric.dim
 
     @property
     def threshold(self) -> float:
@@ -204,8 +203,8 @@ class AudioOracle(GrowingOracle):
     def _checked(self, frames: npt.NDArray[np.generic], n_dims: int) -> Float64s:
         if frames.dtype.kind not in "iuf":
             raise TypeError(f"frames hold {frames.dtype}, need real numbers")
-        if frames.ndim != n_dims or frames.shape[-1] != self._dim:
-            need = f"({self._dim},)" if n_dims == 1 else f"(n, {self._dim})"
+        if frames.ndim != n_dims or frames.shape[-1] != self.dim:
+            need = f"({self.dim},)" if n_dims == 1 else f"(n, {self.dim})"
             raise ValueError(f"frames have shape {frames.shape}, need {need}")
         rows = frames.astype(np.float64, copy=False)
         if isinstance(self.metric, EventMetric):

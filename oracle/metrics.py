@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from oracle._jit import kernel
-from oracle._lanes import sum_magnitudes_apart, sum_squares_apart
 
 Float64s = npt.NDArray[np.float64]
 
@@ -99,13 +98,14 @@ class MetricTable(NamedTuple):
     """A metric as kernels take it: its code, and an event metric's arrays (else empty)."""
 
     code: int
+    dim: int  # numbers of a frame; its row may have more
     token_distance: Float64s
     scale: Float64s
     weight: Float64s
 
 
-def metric_table(metric: Metric) -> MetricTable:
-    """Give a metric as kernels take it.
+def metric_table(metric: Metric, dim: int) -> MetricTable:
+    """Give a metric of frames of `dim` numbers as kernels take it.
 
     Raises
     ------
@@ -116,58 +116,54 @@ def metric_table(metric: Metric) -> MetricTable:
     """
     if isinstance(metric, EventMetric):
         return MetricTable(
-            EVENT, metric.token_distance.copy(), metric.scale.copy(), metric.weight.copy()
+            EVENT, dim, metric.token_distance.copy(), metric.scale.copy(), metric.weight.copy()
         )
     if not isinstance(metric, str):
         raise TypeError(f"metric is a {type(metric).__name__}, need a name or an EventMetric")
     if metric not in _CODES:
         raise ValueError(f"metric {metric!r} is unknown, need one of {', '.join(_CODES)}")
-    return MetricTable(_CODES[metric], np.empty((0, 0)), np.empty(0), np.empty(0))
+    return MetricTable(_CODES[metric], dim, np.empty((0, 0)), np.empty(0), np.empty(0))
 
 
 @kernel
-def distance(metric: MetricTable, x: Float64s, y: Float64s) -> float:
-    """Distance of two frames [shape=(dim,), float64], or inf or NaN where there is none; kernel."""
-    return row_distance(metric, x.reshape(1, x.size), 0, y.reshape(1, y.size), 0)
-
-
-@kernel
-def row_distance(metric: MetricTable, x: Float64s, i: int, y: Float64s, j: int) -> float:
-    """Distance of row i of x and row j of y; kernel. Rows, for a view a row costs more than it."""
-    if metric.code == EUCLIDEAN:
-        return math.sqrt(sum_squares_apart(x, i, y, j))
-    if metric.code == MANHATTAN:
-        return float(sum_magnitudes_apart(x, i, y, j))
+def distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> float:
+    """Distance of frames i and j, or inf or NaN where there is none; kernel."""
     if metric.code == COSINE:
-        norms = math.sqrt(row_dot(x, i, x, i)) * math.sqrt(row_dot(y, j, y, j))
-        cosine = row_dot(x, i, y, j) / norms
+        norms = math.sqrt(dot(metric, frames, i, i)) * math.sqrt(dot(metric, frames, j, j))
+        cosine = dot(metric, frames, i, j) / norms
         return 1.0 - (math.copysign(1.0, cosine) if abs(cosine) > 1.0 else cosine)
-    return _row_event(metric, x, i, y, j)
+    if metric.code == EVENT:
+        return _event_distance(metric, frames, i, j)
+    total = 0.0
+    for d in range(metric.dim):
+        apart = frames[i, d] - frames[j, d]
+        total += abs(apart) if metric.code == MANHATTAN else apart * apart
+    return total if metric.code == MANHATTAN else math.sqrt(total)
 
 
 @kernel
-def row_dot(x: Float64s, i: int, y: Float64s, j: int) -> float:
-    """Scalar product of row i of x and row j of y; kernel."""
+def dot(metric: MetricTable, frames: Float64s, i: int, j: int) -> float:
+    """Scalar product of frames i and j; kernel."""
     # SciPy's compiler sums even and odd terms apart, then what is left over
     even = 0.0
     odd = 0.0
-    n_paired = x.shape[1] - x.shape[1] % 2
+    n_paired = metric.dim - metric.dim % 2
     for d in range(0, n_paired, 2):
-        even += x[i, d] * y[j, d]
-        odd += x[i, d + 1] * y[j, d + 1]
+        even += frames[i, d] * frames[j, d]
+        odd += frames[i, d + 1] * frames[j, d + 1]
     total = even + odd
-    if n_paired < x.shape[1]:
-        total += x[i, n_paired] * y[j, n_paired]
+    if n_paired < metric.dim:
+        total += frames[i, n_paired] * frames[j, n_paired]
     return total
 
 
 @kernel
-def _row_event(metric: MetricTable, x: Float64s, i: int, y: Float64s, j: int) -> float:
+def _event_distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> float:
     total = 0.0
     weight_present = 0.0
-    for d in range(x.shape[1]):
-        a = x[i, d]
-        b = y[j, d]
+    for d in range(metric.dim):
+        a = frames[i, d]
+        b = frames[j, d]
         if math.isnan(a) or math.isnan(b):
             continue
         delta = (a - b if d > 0 else metric.token_distance[int(a), int(b)]) / metric.scale[d]

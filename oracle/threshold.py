@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from oracle._graph import Float64s
+from oracle._jit import kernel
 from oracle.audio_oracle import AudioOracle
-from oracle.metrics import Metric, distance, metric_table
+from oracle.metrics import Metric, MetricTable, distance, metric_table
 
 _N_COARSE = 32
 _N_FINE = 8
@@ -133,9 +134,17 @@ def _distance_range(frames: npt.NDArray[np.generic], metric: Metric) -> tuple[fl
     """Give the largest and smallest positive distance among evenly sampled frames, else zeros."""
     every = max(len(frames) // _N_SAMPLED, 1)
     sample = np.ascontiguousarray(frames[::every], dtype=np.float64)
-    table = metric_table(metric)
-    distances = np.array(
-        [distance(table, x, y) for i, x in enumerate(sample) for y in sample[:i]], dtype=np.float64
-    )
+    distances = np.empty(len(sample) * (len(sample) - 1) // 2)
+    _measure_pairs(metric_table(metric, frames.shape[1]), sample, distances)
     positive = distances[np.isfinite(distances) & (distances > 0)]
     return (float(positive.max()), float(positive.min())) if positive.size else (0.0, 0.0)
+
+
+@kernel
+def _measure_pairs(metric: MetricTable, frames: Float64s, distances: Float64s) -> None:
+    """Write the distance of each pair of frames; kernel."""
+    pair = 0
+    for i in range(len(frames)):
+        for j in range(i):
+            distances[pair] = distance(metric, frames, i, j)
+            pair += 1

@@ -27,7 +27,7 @@ def event_metric(**changes: Any) -> EventMetric:
 
 def apart(metric: EventMetric, x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Give the distance of two frames by an event metric."""
-    return distance(metric_table(metric), np.array(x, dtype=float), np.array(y, dtype=float))
+    return distance(metric_table(metric, len(x)), np.array([x, y], dtype=float), 0, 1)
 
 
 @pytest.mark.parametrize("name", SCIPY_NAMES)
@@ -37,7 +37,7 @@ def test_distances_are_scipys_to_the_last_bit(name: MetricName, data: st.DataObj
     """What vmo compares with the threshold is what we compare with it, not something close."""
     dim = data.draw(st.integers(1, 40))
     frames = data.draw(npst.arrays(np.float64, (2, dim), elements=st.floats(-1e6, 1e6)))
-    ours = distance(metric_table(name), frames[0], frames[1])
+    ours = distance(metric_table(name, frames.shape[1]), frames, 0, 1)
     with np.errstate(all="ignore"):
         theirs = cdist(frames[:1], frames[1:], SCIPY_NAMES[name])[0, 0]
     assert ours == theirs or (math.isnan(ours) and math.isnan(theirs))
@@ -45,7 +45,8 @@ def test_distances_are_scipys_to_the_last_bit(name: MetricName, data: st.DataObj
 
 def test_a_zero_frame_has_no_cosine() -> None:
     """Silence has no direction, so its distance is NaN, which is below no threshold."""
-    assert math.isnan(distance(metric_table("cosine"), np.zeros(3), np.ones(3)))
+    frames = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    assert math.isnan(distance(metric_table("cosine", 3), frames, 0, 1))
 
 
 def test_tokens_are_as_far_apart_as_their_centroids() -> None:

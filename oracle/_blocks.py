@@ -254,8 +254,11 @@ def _put(blocks: Blocks, metric: MetricTable, b: int, target: int) -> None:
         blocks.column[b, word, lane] = blocks.words[word]
     blocks.size[b] = lane + 1
     for d in range(blocks.sought.size):
-        blocks.low[b, d] = min(blocks.low[b, d], blocks.sought[d])
-        blocks.high[b, d] = max(blocks.high[b, d], blocks.sought[d])
+        value = blocks.sought[d]
+        low = blocks.low[b, d]
+        high = blocks.high[b, d]
+        blocks.low[b, d] = value if value < low else low
+        blocks.high[b, d] = value if value > high else high
 
 
 @kernel

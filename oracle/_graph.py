@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from oracle._jit import kernel
 from oracle._lanes import PADDING
 
 Int32s = npt.NDArray[np.int32]
@@ -84,11 +85,14 @@ def with_state_room(graph: Graph, n_states: int, end: int) -> Graph:
     return grown
 
 
-def put_frames(graph: Graph, first: int, frames: Float64s) -> None:
-    """Write the frames of states from `first` on, for which there is room."""
-    rows = graph.frames[first : first + len(frames)]
-    rows[:, : frames.shape[1]] = frames
-    rows[:, frames.shape[1] :] = 0.0
+@kernel
+def put_frames(rows: Float64s, first: int, frames: Float64s) -> None:
+    """Write frames into padded rows from `first` on; kernel."""
+    for i in range(len(frames)):
+        for d in range(frames.shape[1]):
+            rows[first + i, d] = frames[i, d]
+        for d in range(frames.shape[1], rows.shape[1]):
+            rows[first + i, d] = 0.0
 
 
 def with_edge_room(graph: Graph, n_edges: int) -> Graph:

@@ -174,7 +174,7 @@ class GrowingOracle:
             graph = with_state_room(graph, n_states, end)
             if n_states > 1:
                 _linking.index_refinements(graph, n_states)
-        put_frames(graph, n_states, frames)
+        put_frames(graph.frames, n_states, frames)
         progress = Progress(n_states, n_edges, self._n_blocks, 0, 0)
         while True:
             progress = _linking.append_states(

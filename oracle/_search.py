@@ -99,14 +99,15 @@ def nearest_in_blocks(
     farthest, least = _limits(blocks, metric, bound)
     least_gap = math.inf
     b = graph.first_block[k]
+    nearest_block = b
     graph.nearest_block[k] = b
     if threshold <= 0.0 or (metric.code == COSINE and is_zero(graph.frames, i)):
         return NONE
     while b != NONE:
         gap = gap_of_box(blocks, metric, b)
-        if gap < least_gap:
-            least_gap = gap
-            graph.nearest_block[k] = b
+        is_nearer = gap < least_gap
+        least_gap = gap if is_nearer else least_gap
+        nearest_block = b if is_nearer else nearest_block
         if gap <= farthest:
             for first in range(0, blocks.size[b], LANES):
                 within = _lanes_within(blocks, metric, b, first, least)
@@ -122,6 +123,7 @@ def nearest_in_blocks(
                         nearest = target
                         farthest, least = _limits(blocks, metric, bound)
         b = blocks.following[b]
+    graph.nearest_block[k] = nearest_block
     return nearest
 
 

@@ -19,7 +19,7 @@ from oracle._blocks import gather_all, n_blocks_at_most, with_block_room
 from oracle._graph import NONE, Float64s, Int32s, put_frames, with_edge_room, with_state_room
 from oracle._growing import GrowingOracle, OracleArrays
 from oracle.errors import BrokenLinksError
-from oracle.metrics import EventMetric, Metric, metric_table
+from oracle.metrics import EventMetric, Metric, is_finite, metric_table
 
 __all__ = ["AudioOracle", "FactorOracle", "OracleArrays"]
 
@@ -149,7 +149,7 @@ class AudioOracle(GrowingOracle):
             )
         n_edges = int(np.maximum(in_degree[1:] - 1, 0).sum(dtype=np.int64))
         graph = with_edge_room(with_state_room(oracle._published[0], 1, n_states), n_edges)
-        put_frames(graph, 1, rows)
+        put_frames(graph.frames, 1, rows)
         graph.suffix_link[:n_states] = suffix_link
         graph.lrs[:n_states] = repeated
         _linking.restore_links(graph, in_degree)
@@ -206,7 +206,7 @@ class AudioOracle(GrowingOracle):
         if frames.ndim != n_dims or frames.shape[-1] != self.dim:
             need = f"({self.dim},)" if n_dims == 1 else f"(n, {self.dim})"
             raise ValueError(f"frames have shape {frames.shape}, need {need}")
-        rows = frames.astype(np.float64, copy=False)
+        rows = np.ascontiguousarray(frames, dtype=np.float64)
         if isinstance(self.metric, EventMetric):
             if np.isinf(rows).any():
                 raise ValueError("frames hold infinite values, need finite, or NaN where missing")
@@ -216,7 +216,7 @@ class AudioOracle(GrowingOracle):
                 raise ValueError(
                     f"frames hold tokens other than 0 … {self.metric.n_tokens - 1} or NaN"
                 )
-        elif not np.isfinite(rows).all():
+        elif not is_finite(rows.reshape(-1)):
             raise ValueError("frames hold NaN or infinite values, need finite")
         return rows
 

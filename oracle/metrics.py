@@ -126,6 +126,15 @@ def metric_table(metric: Metric, dim: int) -> MetricTable:
 
 
 @kernel
+def is_finite(values: Float64s) -> bool:
+    """Whether none of the values is infinite or NaN; kernel."""
+    n_lost = 0
+    for i in range(values.size):
+        n_lost += not abs(values[i]) < math.inf
+    return n_lost == 0
+
+
+@kernel
 def distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> float:
     """Distance of frames i and j, or inf or NaN where there is none; kernel."""
     if metric.code == COSINE:

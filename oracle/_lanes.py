@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 LANES = 64  # frames of a pass, one bit each
 VECTOR = 16  # words of a vector; boxes are padded to a multiple of it
-PADDING = 8  # float64 of a vector; rows of frames are padded with zeros to a multiple of it
+PADDING = 4  # float64 of a vector; rows of frames are padded with zeros to a multiple of it
 
 _F32 = ir.FloatType()
 _I32 = ir.IntType(32)

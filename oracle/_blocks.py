@@ -176,7 +176,7 @@ def gather(graph: Graph, blocks: Blocks, metric: MetricTable, k: int, n_blocks: 
     if math.isnan(blocks.unit[0]):
         blocks.unit[0] = _unit(graph, metric, k)
     graph.first_block[k] = n_blocks
-    _open_block(blocks, n_blocks, NONE)
+    _open_block(blocks, n_blocks)
     n_blocks += 1
     target = k + 1
     e = graph.first_edge[k]
@@ -236,8 +236,8 @@ def _insert_sought(
 
 
 @kernel
-def _open_block(blocks: Blocks, b: int, following: int) -> None:
-    blocks.following[b] = following
+def _open_block(blocks: Blocks, b: int) -> None:
+    blocks.following[b] = NONE
     blocks.size[b] = 0
     for d in range(blocks.sought.size):
         blocks.low[b, d] = np.inf
@@ -275,8 +275,8 @@ def _split(blocks: Blocks, b: int, right: int) -> None:
         if blocks.high[b, d] - blocks.low[b, d] > blocks.high[b, longest] - blocks.low[b, longest]:
             longest = d
     pivot = _sample_median(blocks, b, longest)
-    _open_block(blocks, right, blocks.following[b])
-    _open_block(blocks, b, right)
+    blocks.following[right] = blocks.following[b]
+    blocks.following[b] = right
     n_left = 0
     n_right = 0
     for lane in range(WIDTH):
@@ -289,6 +289,8 @@ def _split(blocks: Blocks, b: int, right: int) -> None:
             n_right += 1
     blocks.size[b] = n_left
     blocks.size[right] = n_right
+    _fit_box(blocks, b)
+    _fit_box(blocks, right)
 
 
 @kernel
@@ -311,7 +313,22 @@ def _move(blocks: Blocks, b: int, lane: int, to: int, to_lane: int) -> None:
     blocks.start[to, to_lane] = blocks.start[b, lane]
     for word in range(blocks.words.size):
         blocks.column[to, word, to_lane] = blocks.column[b, word, lane]
-    for d in range(blocks.sought.size):
-        value = _coordinate(blocks, to, d, to_lane)
-        blocks.low[to, d] = min(blocks.low[to, d], value)
-        blocks.high[to, d] = max(blocks.high[to, d], value)
+
+
+@kernel
+def _fit_box(blocks: Blocks, b: int) -> None:
+    """Set the box of a block that is not empty to what its targets span."""
+    for word in range(blocks.words.size):
+        # two loops without branches over words side by side, of which a compiler makes vectors
+        low, high = 2**15, -(2**15)
+        for lane in range(blocks.size[b]):
+            even = (blocks.column[b, word, lane] & 0xFFFF ^ 0x8000) - 0x8000
+            low = even if even < low else low
+            high = even if even > high else high
+        blocks.low[b, 2 * word], blocks.high[b, 2 * word] = low, high
+        low, high = 2**15, -(2**15)
+        for lane in range(blocks.size[b]):
+            odd = blocks.column[b, word, lane] >> 16
+            low = odd if odd < low else low
+            high = odd if odd > high else high
+        blocks.low[b, 2 * word + 1], blocks.high[b, 2 * word + 1] = low, high

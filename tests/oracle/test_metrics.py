@@ -105,6 +105,6 @@ def test_an_event_metric_does_not_change_with_what_it_was_made_from() -> None:
 def test_an_unknown_metric_is_refused() -> None:
     """By name the known ones are listed; by type it says what is needed."""
     with pytest.raises(ValueError, match="need one of euclidean, cosine, manhattan"):
-        metric_table("hamming")  # type: ignore[arg-type]
+        metric_table("hamming", 2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="metric is a int, need a name or an EventMetric"):
         metric_table(3)  # type: ignore[arg-type]

@@ -120,8 +120,8 @@ def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
         blocks.sought[d] = np.rint(value)
     square = 0
     for word in range(blocks.words.size):
-        even = np.int32(blocks.sought[2 * word])
-        odd = np.int32(blocks.sought[2 * word + 1])
+        even = int(blocks.sought[2 * word])
+        odd = int(blocks.sought[2 * word + 1])
         blocks.words[word] = odd << 16 | even & 0xFFFF
         square += even * even + odd * odd
     blocks.square[0] = square

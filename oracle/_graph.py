@@ -89,10 +89,8 @@ def with_state_room(graph: Graph, n_states: int, end: int) -> Graph:
 def put_frames(rows: Float64s, first: int, frames: Float64s) -> None:
     """Write frames into padded rows from `first` on; kernel."""
     for i in range(len(frames)):
-        for d in range(frames.shape[1]):
-            rows[first + i, d] = frames[i, d]
-        for d in range(frames.shape[1], rows.shape[1]):
-            rows[first + i, d] = 0.0
+        for d in range(rows.shape[1]):
+            rows[first + i, d] = frames[i, d] if d < frames.shape[1] else 0.0
 
 
 def with_edge_room(graph: Graph, n_edges: int) -> Graph:

@@ -160,8 +160,9 @@ def _make_sum_apart(is_manhattan: bool) -> Callable[..., Any]:
         _, n_padded = cgutils.unpack_tuple(builder, frames.shape)
         rows = [builder.mul(i, n_padded), builder.mul(j, n_padded)]
         total = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * PADDING))
-        stop, step = n_padded, ir.Constant(_I64, PADDING)
-        with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), stop, step, intp=_I64) as (d, _):
+        n_vectors = builder.udiv(n_padded, ir.Constant(_I64, PADDING))
+        with cgutils.for_range(builder, n_vectors, intp=_I64) as loop:
+            d = builder.mul(loop.index, ir.Constant(_I64, PADDING))
             a, b = (_load(builder, frames.data, builder.add(row, d), _DOUBLES) for row in rows)
             apart = builder.fsub(a, b)
             if is_manhattan:

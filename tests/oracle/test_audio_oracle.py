@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 from vmo.VMO.oracle import build_oracle, create_oracle
 
 from oracle.audio_oracle import AudioOracle, FactorOracle
@@ -245,12 +244,20 @@ def test_a_factor_oracle_of_ten_thousand_symbols_is_the_plain_one() -> None:
 
 @st.composite
 def frames_and_threshold(draw: st.DrawFn) -> tuple[Float64s, float]:
-    """Draw frames on a coarse grid or anywhere, and a threshold among their distances."""
+    """Draw frames on a grid, anywhere or of the same numbers, and a threshold among distances."""
     shape = draw(st.tuples(st.integers(1, 120), st.integers(1, 24)))
-    numbers = draw(
-        st.sampled_from([st.integers(-3, 3).map(float), st.floats(-4, 4), st.floats(-1e9, 1e9)])
-    )
-    frames = draw(npst.arrays(np.float64, shape, elements=numbers, fill=st.nothing()))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["grid", "small", "large", "permuted"]))
+    if kind == "grid":
+        frames = generator.integers(-3, 4, shape).astype(np.float64)
+    elif kind == "permuted":
+        # distances that are equal but for the order in which their terms are added
+        frames = generator.permuted(
+            np.tile(generator.uniform(-4, 4, shape[1]), (shape[0], 1)), axis=1
+        )
+        frames[generator.random(shape[0]) < 0.5] = 0.0
+    else:
+        frames = generator.uniform(-1, 1, shape) * (4 if kind == "small" else 1e9)
     threshold = draw(st.integers(0, 12).map(float) | st.floats(0, 12) | st.floats(0, 1e10))
     return frames, threshold
 

@@ -225,9 +225,9 @@ def test_a_memory_of_one_event_has_a_metric() -> None:
 def test_events_with_nothing_in_common_are_infinitely_far() -> None:
     """No shared evidence is no likeness."""
     frames = np.stack([blank(gesture_token=1), blank(log2_interval=0.5)]).astype(np.float64)
-    table = metric_table(event_metric(frames, CENTROIDS))
-    assert distance(table, frames[0], frames[1]) == math.inf
-    assert distance(table, frames[0], frames[0]) == 0
+    table = metric_table(event_metric(frames, CENTROIDS), frames.shape[1])
+    assert distance(table, frames, 0, 1) == math.inf
+    assert distance(table, frames, 0, 0) == 0
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def event_metric(**changes: Any) -> EventMetric:
 
 def apart(metric: EventMetric, x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Give the distance of two frames by an event metric."""
-    return distance(metric_table(metric, len(x)), np.array([x, y], dtype=float), 0, 1)
+    frames = np.array([x, y], dtype=float)
+    return distance(metric_table(metric, frames.shape[1]), frames, 0, 1)
 
 
 @pytest.mark.parametrize("name", SCIPY_NAMES)
@@ -107,4 +108,4 @@ def test_an_unknown_metric_is_refused() -> None:
     with pytest.raises(ValueError, match="need one of euclidean, cosine, manhattan"):
         metric_table("hamming", 2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="metric is a int, need a name or an EventMetric"):
-        metric_table(3)  # type: ignore[arg-type]
+        metric_table(3, 2)  # type: ignore[arg-type]

@@ -112,7 +112,7 @@ def seek(graph: Graph, blocks: Blocks, metric: MetricTable, i: int) -> None:
             # nothing is known of a direction whose squares are lost: prune nothing from here on
             blocks.unit[0] = 0.0
     limit = _range(metric)
-    # the loops are such that a compiler makes vectors of them: 20 ns instead of 70
+    # np.rint, as math.floor converts to int64 and back
     for d in range(frames.shape[1]):
         value = (frames[i, d] - origin * frames[1, d]) * scale
         value = value if value < limit else limit
@@ -319,7 +319,7 @@ def _move(blocks: Blocks, b: int, lane: int, to: int, to_lane: int) -> None:
 def _fit_box(blocks: Blocks, b: int) -> None:
     """Set the box of a block that is not empty to what its targets span."""
     for word in range(blocks.words.size):
-        # two loops without branches over words side by side, of which a compiler makes vectors
+        # along words that lie side by side, and chosen without a branch
         low, high = 2**15, -(2**15)
         for lane in range(blocks.size[b]):
             even = (blocks.column[b, word, lane] & 0xFFFF ^ 0x8000) - 0x8000

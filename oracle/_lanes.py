@@ -3,9 +3,9 @@
 Called by kernels, on their thread; never allocates. In a pass over a block, frames are 16-bit
 integers, two dimensions a word, so that one instruction multiplies and sums 32 of them (VNNI, or
 what LLVM finds for the machine) and the sums of `LANES` frames stay in registers: 0.3 ns a frame of
-15 dimensions, where a loop over float32 that the compiler vectorised took 1.2 ns. A distance of two
-rows of float64 subtracts in vectors and adds in order: 8 ns, a plain loop 10. Both are exact. With
-NUMBA_DISABLE_JIT=1 the same sums are NumPy's and Python's.
+15 dimensions, where a loop over float32 that the compiler vectorised took 1.2 ns. It is exact. The
+sum over two rows of float64 is added in vectors, so in an order of its own: who calls it must allow
+for the rounding. With NUMBA_DISABLE_JIT=1 the same sums are NumPy's and Python's.
 """
 
 from collections.abc import Callable

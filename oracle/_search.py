@@ -1,8 +1,9 @@
 """The nearest target of a state below a threshold, exactly, without measuring most of them.
 
 Runs on the thread that appends, without the GIL; never allocates. A state with few targets is
-searched frame by frame. Of one with many, a block whose bounding box is too far is skipped, the
-rest is passed through `LANES` targets abreast, and what may still be nearest is measured in
+searched by sums added in any order, then exactly if rounding could decide. Of one with many, a
+block whose bounding box is too far is skipped, the rest is passed through `LANES` targets abreast,
+and what may still be nearest is measured in
 float64. Boxes and passes see integers (`oracle._blocks`): frames closer than the bound are integers
 closer than the bound, scaled, + √dim (Manhattan: + dim), which is the whole of `_limits`. Unit
 vectors bound cosine distances through d² = 2(1 − cos). The event metric obeys no triangle

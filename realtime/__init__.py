@@ -34,6 +34,7 @@ listen         ``python -m realtime.listen``: what is heard of an input, and why
 listen_input   … the input, and each of its channels
 event_lines    … what was heard of an event, in a line
 meter          … what is wrong with a sound, in words
+feedback       … our own notes that come back
 picture        … what was heard, drawn
 doctor         ``python -m realtime.doctor``: whether this machine can play, and what to do if not
 examination    … its input, MIDI and encoder, tried
@@ -66,6 +67,7 @@ __all__ = [
     "errors",
     "event_lines",
     "examination",
+    "feedback",
     "file_source",
     "forgetting",
     "histogram",

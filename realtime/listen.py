@@ -7,7 +7,9 @@ plays nothing and changes nothing.
 
 import argparse
 import json
+import math
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +35,7 @@ from realtime.command_line import duration_s, whole
 from realtime.config import load_config
 from realtime.errors import LiveError
 from realtime.event_lines import HEADINGS, event_line, event_object
+from realtime.feedback import Sounded, echo
 from realtime.learned import as_learned, encoder_of
 from realtime.listen_input import Blocks, Input, opened
 from realtime.meter import Meter, findings
@@ -40,6 +43,8 @@ from realtime.picture import Picture
 
 QUIET_S: Final = 5.0
 """So long without an event, and the player is told why."""
+N_HEARD: Final = 1024
+"""Pitches remembered; the notes of a performance elsewhere are the newest 256."""
 
 
 class Checkup:
@@ -53,7 +58,7 @@ class Checkup:
     Attributes
     ----------
     n_events : int
-        Heard so far; whoever hears them counts.
+        Heard so far.
     """
 
     def __init__(self, input_: Input, gate_dbfs: float, tell: Callable[[str], object]) -> None:
@@ -64,7 +69,16 @@ class Checkup:
         self._is_impatient = False
         self._meter = Meter()
         self._said: set[str] = set()
+        self._heard: deque[Sounded] = deque(maxlen=N_HEARD)
         self.n_events = 0
+
+    def hear(self, event: Event) -> None:
+        """Take an event that was heard."""
+        self.n_events += 1
+        pitches = {note.pitch for note in event.notes}
+        if math.isfinite(event.pitch):
+            pitches.add(round(event.pitch))
+        self._heard.extend(Sounded(event.onset_s, pitch) for pitch in pitches)
 
     def take(self, block: NDArray[np.float32]) -> None:
         """Say, once, why nothing was heard for so long, and measure the next block."""
@@ -77,7 +91,11 @@ class Checkup:
     def say(self) -> None:
         """Say what is wrong so far."""
         channels_dbfs = () if self.n_events else self._input.channels_dbfs()
-        for finding in findings(self._meter, self.n_events, self._gate_dbfs, channels_dbfs):
+        heard_echo = echo(self._input.our_notes() if self._heard else (), self._heard)
+        for finding in (
+            *findings(self._meter, self.n_events, self._gate_dbfs, channels_dbfs),
+            *([] if heard_echo is None else [str(heard_echo)]),
+        ):
             if finding not in self._said:
                 self._tell(finding)
             self._said.add(finding)
@@ -145,7 +163,7 @@ def listen(options: argparse.Namespace, console: Console) -> int:
             for heard in hearing:
                 token = None if codebook is None else codebook.lookup(heard.embedding)[0]
                 event = transcriber.transcribe(heard.attack, heard.body, token)
-                checkup.n_events += 1
+                checkup.hear(event)
                 show(event)
                 if options.plot is not None:
                     events.append(event)
@@ -201,7 +219,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m realtime.listen default --memory solo.memory --seconds 20",
     )
     add = parser.add_argument
-    add("input", metavar="INPUT", help="a recording, or 'default' or part of an audio input's name")
+    add(
+        "input",
+        metavar="INPUT",
+        help="a recording, 'default' or part of an audio input's name, or what --record kept",
+    )
     add("--memory", type=Path, metavar="FILE", help="name the gestures as this memory does")
     add("--encoder", metavar="WHERE", help="where the memory's encoder is, if it has moved")
     add("--channel", type=_channel, metavar="N", help="from 1, or 'mix' for the mean of all")

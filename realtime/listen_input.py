@@ -1,12 +1,14 @@
-"""Listen's input: a recording or a device as one stream of blocks, and a look at each channel.
+"""Listen's input: a recording, a device or a kept performance as one stream of blocks.
 
 Main thread. A device is read through the stage's own callback and ring; a recording as fast as it
-is asked for. Its channels are looked at only when nothing was heard in the chosen one.
+is asked for. Its channels are looked at only when nothing was heard in the chosen one. Which notes
+were ours is known of a kept performance, and of one that plays now in another process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,12 +16,18 @@ from numpy.typing import NDArray
 
 from models.audio_file import TAIL_S, AudioFile
 from models.limits import MAX_CHANNELS
+from realtime.board import board_folder, read_boards
 from realtime.capture import AudioInput
+from realtime.clock import StreamClock
 from realtime.devices import find_input, refusals
 from realtime.doorbell import Doorbell
 from realtime.errors import AudioInputError
+from realtime.feedback import Sounded
 from realtime.meter import level_dbfs
+from realtime.midi import NOTE_ON
+from realtime.monotonic import NS_PER_S
 from realtime.opening import open_recording
+from realtime.session import Session, read_session
 from realtime.source import CaptureConfig
 
 BLOCK_FRAMES: Final = 1024
@@ -40,12 +48,15 @@ class Input:
         Mono frames in order, each [shape=(n,), float32].
     channels_dbfs
         Measures each of its channels; empty where that cannot be done.
+    our_notes
+        Gives the notes the program sent meanwhile, in seconds of this stream.
     """
 
     name: str
     rate_hz: int
     blocks: Blocks
     channels_dbfs: Callable[[], Sequence[float]]
+    our_notes: Callable[[], Sequence[Sounded]]
 
 
 @contextmanager
@@ -59,9 +70,19 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
 
     Raises
     ------
-    AudioFileError, AudioInputError
+    AudioFileError, AudioInputError, SessionError
         It cannot be had.
     """
+    if Path(what).is_dir():
+        session = read_session(Path(what))
+        yield Input(
+            name=session.folder.name,
+            rate_hz=session.rate_hz,
+            blocks=_first(session.blocks(), seconds, session.rate_hz),
+            channels_dbfs=list,
+            our_notes=lambda: _notes_of_session(session),
+        )
+        return
     file = open_recording(what, config)
     if file is not None:
         yield Input(
@@ -71,17 +92,20 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
                 file.blocks(BLOCK_FRAMES, config.channel, tail_s=TAIL_S), seconds, file.rate_hz
             ),
             channels_dbfs=lambda: _channels_of_file(file, min(seconds or PROBED_S, PROBED_S)),
+            our_notes=list,
         )
         return
     doorbell = Doorbell()
     source = AudioInput(replace(config, device=what), doorbell)
+    clock = StreamClock(source.rate_hz, latency_s=source.latency_s)
     try:
         source.start()
         yield Input(
             name=source.name,
             rate_hz=source.rate_hz,
-            blocks=_first(_heard(source, doorbell), seconds, source.rate_hz),
+            blocks=_first(_heard(source, doorbell, clock), seconds, source.rate_hz),
             channels_dbfs=lambda: _channels_of_device(what, source.rate_hz),
+            our_notes=lambda: notes_of_boards(board_folder(), clock.monotonic_ns(0)),
         )
     finally:
         if source.stop():
@@ -100,7 +124,7 @@ def _first(blocks: Blocks, seconds: float | None, rate_hz: int) -> Blocks:
             return
 
 
-def _heard(source: AudioInput, doorbell: Doorbell) -> Blocks:
+def _heard(source: AudioInput, doorbell: Doorbell, clock: StreamClock) -> Blocks:
     """Give what an input hears, for ever."""
     while True:
         doorbell.wait(_CHECK_S)
@@ -108,9 +132,29 @@ def _heard(source: AudioInput, doorbell: Doorbell) -> Blocks:
         views = source.audio.readable()
         n_frames = sum(view.size for view in views)
         if n_frames >= BLOCK_FRAMES:
+            clock.follow(source.stamps.pop_nowait())
             block = np.concatenate(views)
             source.audio.release(n_frames)
             yield block
+
+
+def _notes_of_session(session: Session) -> list[Sounded]:
+    """Give the notes of a kept performance."""
+    return [
+        Sounded(line["at_s"], line["message"][1])
+        for line in session.of_kind("midi")
+        if line["message"][0] & 0xF0 == NOTE_ON
+    ]
+
+
+def notes_of_boards(folder: Path, start_ns: int) -> list[Sounded]:
+    """Give the notes that performances in other processes sent since a stream's start."""
+    return [
+        Sounded((int(note["sent_ns"]) - start_ns) / NS_PER_S, int(note["pitch"]))
+        for reading in read_boards(folder)
+        for note in reading.notes
+        if reading.is_running and note["sent_ns"] >= start_ns
+    ]
 
 
 def _channels_of_file(file: AudioFile, seconds: float) -> list[float]:

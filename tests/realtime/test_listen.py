@@ -10,10 +10,18 @@ import soundfile
 from numpy.typing import NDArray
 
 from realtime import listen_input
+from realtime.board import Board
+from realtime.config import Config
 from realtime.doorbell import Doorbell
 from realtime.listen import main
+from realtime.midi import NOTE_ON
+from realtime.monotonic import monotonic_ns
+from realtime.recorder import recorded
+from realtime.report import Performance
 from realtime.source import CaptureConfig, has_ended
 from tests.commands import N_NOTES, RATE_HZ, assert_refused, in_process, phrase
+from tests.oracle.memories import make_memory, melody
+from tests.realtime.midi_doubles import HandScheduler
 from tests.realtime.performing import BurstSource
 
 
@@ -114,12 +122,49 @@ def test_a_live_input_is_heard_as_it_comes(
     assert has_ended(opened[0].counters)
 
 
+def test_our_own_notes_that_come_back_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a kept performance whose synthesiser is heard by its microphone."""
+    audio = phrase().astype(np.float32)
+    source = BurstSource(audio, RATE_HZ, Doorbell(), is_endless=False)
+    with recorded(
+        tmp_path,
+        about={},
+        config=Config(),
+        memory=make_memory(melody([60])),
+        seed=0,
+        source=source,
+        tell=lambda said: None,
+    ) as tap:
+        source.start()
+        for i, semitones in enumerate((0, 4, 7, 12, 7, 4, 0, 4)):
+            tap.sinks[0].send((NOTE_ON, 57 + semitones, 64), 0.2 + 0.4 * i - 0.05)
+    ended = in_process(main, [tmp_path, "--json"], capsys)
+    assert len(ended.out.splitlines()) == N_NOTES
+    assert re.search("Our own notes come back: [78] of 8 were heard 5[0-9] ms", ended.err)
+
+
+def test_notes_of_a_performance_elsewhere_are_those_since_the_start(tmp_path: Path) -> None:
+    """In seconds of the stream."""
+    board = Board({}, Performance(), HandScheduler(), tmp_path)
+    board.send((NOTE_ON, 60, 64), 0.0)
+    start_ns = monotonic_ns()
+    board.send((NOTE_ON, 62, 64), 0.0)
+    (note,) = listen_input.notes_of_boards(tmp_path, start_ns)
+    assert note.pitch == 62
+    assert note.at_s >= 0
+    board.close()
+    assert listen_input.notes_of_boards(tmp_path, start_ns) == []
+
+
 def test_what_cannot_be_had_is_refused_in_one_sentence(
     notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No recording, no drawing, no channel; nothing is written."""
     refused: list[tuple[list[object], str]] = [
         (["none.wav"], "none.wav is not a file"),
+        ([tmp_path], "no recorded performance in"),
         ([notes, "--plot", tmp_path / "a.gif"], r"end it in \.png or \.svg"),
         ([notes, "--plot", notes], "notes.wav is no drawing"),
         ([notes, "--channel", "3"], "has no channel 3"),

@@ -56,6 +56,7 @@ def test_tones_begin_where_they_are_said_to() -> None:
 
 @pytest.mark.jack
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # the first to start the program compiles its kernels
 def test_the_program_is_refereed_from_outside() -> None:
     """The quick run: most tones are answered, and the program counts none that it was not given."""
     command = [sys.executable, "-m", "benchmarks.latency", "--quick", "--json"]

@@ -28,7 +28,7 @@ TAIL_S = 1.0
 """Silence to append to a recording so that its last note is heard out."""
 
 
-class _ForwardFile(soundfile.SoundFile):
+class ForwardFile(soundfile.SoundFile):
     """A SoundFile that only reads on.
 
     soundfile seeks to where it already is after every read. In MP3 that loses the decoder's bit
@@ -150,7 +150,7 @@ class AudioFile:
 
     def _open(self) -> soundfile.SoundFile:
         try:
-            return _ForwardFile(self.path)
+            return ForwardFile(self.path)
         # TypeError is what soundfile says of headerless .raw files
         except (soundfile.LibsndfileError, OSError, TypeError) as error:
             raise AudioFileError(

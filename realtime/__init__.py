@@ -43,6 +43,7 @@ histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
 recorder       a performance kept: sound, notes and every decision
 session        … and read back
+session_format … by its form
 replay         ``python -m realtime.replay``: … and performed again
 board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
@@ -96,6 +97,7 @@ __all__ = [
     "responder",
     "ring",
     "session",
+    "session_format",
     "source",
     "status",
     "telemetry",

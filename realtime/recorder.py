@@ -6,8 +6,6 @@ behind counts what it lost, and one whose disk is full stops, says so once, and 
 on. A performance's folder is read back by `realtime.replay`.
 """
 
-import json
-import math
 import threading
 import time
 from collections import deque
@@ -21,33 +19,23 @@ from typing import IO, Any, Final
 import numpy as np
 import soundfile
 import structlog
-from numpy.typing import NDArray
 
 from models.output_path import OutputPathError
 from oracle.errors import OracleError
 from oracle.memory import Memory
-from oracle.trace import Trace
 from realtime.config import Config
 from realtime.midi import Message, NoteSink
 from realtime.midi_file import MidiFileSink
 from realtime.responder import Record, nobody
 from realtime.ring import Observer, Seen
+from realtime.session_format import AUDIO, LINES, MEMORY, MIDI, REST, VERSION, line, split
 from realtime.source import AudioSource
-
-VERSION: Final = 1
-AUDIO: Final = "input.flac"
-REST: Final = "input.rest.flac"
-LINES: Final = "session.jsonl"
-MEMORY: Final = "start.memory"
-MIDI: Final = "output.mid"
 
 BEAT_S: Final = 0.1
 N_WAITING: Final = 16_384
 """Notes of a minute of the densest playing, while a disk sleeps."""
-FULL_SCALE: Final = 1 << 23
 _CHUNK_FRAMES: Final = 8192
 _JOIN_S: Final = 10.0
-_N_CANDIDATES: Final = 16
 
 _log = structlog.get_logger()
 
@@ -139,7 +127,7 @@ class Recorder:
                 self._write_lines(lines)
             if self.n_lost_lines or self.n_lost_frames:
                 lost = {"n_lines": self.n_lost_lines, "n_frames": self.n_lost_frames}
-                lines.write(json.dumps({"kind": "lost", **lost}) + "\n")
+                lines.write(line("lost", lost))
         self._write_midi()
 
     def _write_audio(self, *files: soundfile.SoundFile) -> None:
@@ -162,7 +150,7 @@ class Recorder:
             kind, values = self._waiting.popleft()
             if kind == "midi":
                 self._messages.append((values["at_s"], values["message"]))
-            lines.write(json.dumps({"kind": kind, **values}, default=_plain) + "\n")
+            lines.write(line(kind, values))
         lines.flush()
 
     def _write_midi(self) -> None:
@@ -197,7 +185,6 @@ def recorded(
         return
     folder = _new_folder(parent)
     head = {
-        "kind": "session",
         "version": VERSION,
         "rate_hz": source.rate_hz,
         "seed": seed,
@@ -206,7 +193,7 @@ def recorded(
     }
     try:
         memory.save(folder / MEMORY)  # as it is now: it is going to learn
-        (folder / LINES).write_text(json.dumps(head) + "\n", encoding="utf-8")
+        (folder / LINES).write_text(line("session", head), encoding="utf-8")
     except (OSError, OracleError) as error:
         raise OutputPathError(
             f"Nothing can be recorded in {folder} ({error}): free some space or choose another "
@@ -248,54 +235,3 @@ def _new_folder(parent: Path) -> Path:
             f"No folder can be made in {parent} ({error.strerror}): choose another --record."
         ) from None
     return folder
-
-
-def split(frames: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Split float frames into whole steps of 24 bits, and what is left in steps as fine again.
-
-    What came from a converter leaves nothing. A rounded sound would not do: where there is next to
-    silence before an onset, the listener hears it begin at another frame.
-    """
-    scaled = frames.astype(np.float64) * FULL_SCALE
-    steps = np.round(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1))
-    rest = np.round(np.clip(scaled - steps, -0.5, 0.5) * FULL_SCALE)
-    return steps.astype(np.int32), rest.astype(np.int32)
-
-
-def joined(frames: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join what `split` gave, as it is read from a file: steps over `FULL_SCALE`."""
-    return (frames + rest.astype(np.float64) / FULL_SCALE).astype(np.float32)
-
-
-def _plain(value: Any) -> Any:
-    """Give what is noted in JSON's terms."""
-    if isinstance(value, np.void):
-        return {name: _known(value[name].tolist()) for name in value.dtype.names or ()}
-    if isinstance(value, Trace):
-        return _trace(value)
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be noted")
-
-
-def _known(value: Any) -> Any:
-    """Write what is missing as null, as JSON has no NaN."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _trace(trace: Trace) -> dict[str, Any]:
-    """Give what a step was asked, considered and chose; of many candidates the likeliest."""
-    order = np.argsort(-trace.candidates["probability"], kind="stable")[:_N_CANDIDATES]
-    return {
-        "request": [asdict(criterion) for criterion in trace.criteria],
-        "state": trace.state,
-        "why": None if trace.why is None else trace.why.name.lower(),
-        "transposition_semitones": trace.transposition_semitones,
-        "quality": trace.quality,
-        "relaxed": [list(relaxation) for relaxation in trace.relaxed],
-        "n_candidates": len(trace.candidates),
-        "candidates": [
-            dict(zip(trace.candidates.dtype.names or (), row.tolist(), strict=True))
-            for row in trace.candidates[order]
-        ],
-    }

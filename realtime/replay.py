@@ -47,7 +47,7 @@ class Answered:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 if all notes are the same."""
+    """Run the command and return its exit code: 0 if there are notes, and all are the same."""
     options = _parser().parse_args(arguments)
     console = plain_console(stderr=True)
     try:
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     for said in verdict(session, answers):
         plain_console().print(said)
-    return 0 if all(answer.is_same for answer in answers) else 1
+    return 0 if answers and all(answer.is_same for answer in answers) else 1
 
 
 def replay(session: Session) -> Iterator[Answered]:
@@ -91,9 +91,12 @@ def replay(session: Session) -> Iterator[Answered]:
             attack, line = heard.pop(index), bodies.pop(index)
             if line["is_learned"]:
                 improviser.learn(attack, record, line["token"])
-    for index, line in answers.items():  # what was answered and is not heard any more
-        onset_s = attacks[index]["onset_frame"] / session.rate_hz if index in attacks else 0.0
-        yield Answered(index=index, onset_s=onset_s, then=line["notes"], now=None)
+    n_frames = session.n_frames if answers else 0
+    for index, line in answers.items():
+        noted = attacks.get(index)
+        if noted is not None and noted["decision_frame"] <= n_frames:  # it is not heard any more
+            onset_s = noted["onset_frame"] / session.rate_hz
+            yield Answered(index=index, onset_s=onset_s, then=line["notes"], now=None)
 
 
 def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
@@ -104,6 +107,9 @@ def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
             f"The recording lacks {lost['n_lines']} lines and {lost['n_frames']} frames, as its "
             "disk was too slow."
         )
+    n_left_out = len(session.of_kind("answer")) - len(answers)
+    if n_left_out:
+        yield f"The sound was cut off: {n_left_out} answers after its end are left out."
     if not others:
         yield f"{len(answers)} answers performed again: all notes are the same."
         return

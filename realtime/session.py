@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
-from models.audio_file import TAIL_S, AudioFile
+from models.audio_file import ForwardFile
 from models.listener import ListenerConfig
 from models.settings import SettingsError, settings_from_table
 from oracle.memory import Memory
 from realtime.errors import LiveError
 from realtime.improviser import ImproviserConfig
-from realtime.recorder import AUDIO, LINES, MEMORY, REST, VERSION, joined
+from realtime.session_format import AUDIO, LINES, MEMORY, REST, VERSION, joined
 
 BLOCK_FRAMES: Final = 4096
 
@@ -54,11 +55,32 @@ class Session:
         return Memory.load(self.folder / MEMORY)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Give what was heard, to the last bit, block by block, and a moment of silence."""
-        files = [AudioFile(self.folder / name) for name in (AUDIO, REST)]
-        streams = [file.blocks(BLOCK_FRAMES, tail_s=TAIL_S) for file in files]
-        for frames, rest in zip(*streams, strict=True):
-            yield joined(frames, rest)
+        """Give what was heard, to the last bit, block by block.
+
+        Where it was cut off by a kill, or is damaged, it ends.
+
+        Raises
+        ------
+        SessionError
+            There is none.
+        """
+        try:
+            with (
+                ForwardFile(self.folder / AUDIO) as audio,
+                ForwardFile(self.folder / REST) as rest,
+            ):
+                n_frames = BLOCK_FRAMES
+                while n_frames == BLOCK_FRAMES:
+                    parts = [_read(file) for file in (audio, rest)]
+                    n_frames = min(map(len, parts))
+                    yield joined(*(part[:n_frames] for part in parts))
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise SessionError(f"The sound of {self.folder} cannot be read: {error}") from None
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames of sound there are; counted by reading them."""
+        return sum(block.size for block in self.blocks())
 
 
 def read_session(folder: Path) -> Session:
@@ -94,6 +116,15 @@ def read_session(folder: Path) -> Session:
         )
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise SessionError(f"{folder / LINES} is damaged ({error}): choose another.") from None
+
+
+def _read(file: ForwardFile) -> NDArray[np.float32]:
+    """Read the next frames, none where there is no sense in them."""
+    try:
+        frames: NDArray[np.float32] = file.read(BLOCK_FRAMES, dtype="float32")
+    except soundfile.LibsndfileError:
+        return np.zeros(0, np.float32)
+    return frames
 
 
 def _table(cls: type[Any], values: Any, folder: Path) -> Any:

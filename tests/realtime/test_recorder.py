@@ -18,8 +18,9 @@ from realtime import recorder as recorder_module
 from realtime.config import Config
 from realtime.doorbell import Doorbell
 from realtime.midi import NOTE_OFF, NOTE_ON
-from realtime.recorder import AUDIO, LINES, MIDI, REST, Recorder, Tap, joined, recorded, split
+from realtime.recorder import Recorder, Tap, recorded
 from realtime.ring import Consumer, Observer, Producer, make_ring
+from realtime.session_format import AUDIO, LINES, MIDI, REST, joined, split
 from tests.oracle.memories import make_memory, melody
 from tests.realtime.performing import BurstSource
 from tests.realtime.stage_doubles import attack

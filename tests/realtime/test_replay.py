@@ -14,9 +14,9 @@ import structlog
 from realtime import engine, perform
 from realtime.board import read_boards
 from realtime.doorbell import Doorbell
-from realtime.recorder import AUDIO, LINES, MEMORY, MIDI
 from realtime.replay import main
 from realtime.session import read_session
+from realtime.session_format import AUDIO, LINES, MEMORY, MIDI, REST
 from tests.commands import assert_refused, in_process
 from tests.realtime.performing import BurstSource, burst
 
@@ -124,6 +124,25 @@ def test_a_line_torn_off_by_a_kill_is_left_out(
     assert in_process(main, [copy], capsys).code == 0
 
 
+def test_a_sound_cut_off_by_a_kill_is_replayed_as_far_as_it_goes(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers to what is not there any more are left out, and said to be."""
+    copy = edited(session, tmp_path, lambda line: None)
+    n_answers = len(read_session(copy).of_kind("answer"))
+    for name in (AUDIO, REST):
+        content = (copy / name).read_bytes()
+        # as it is before the file is closed: its length is not known yet
+        header = content[:21] + bytes([content[21] & 0xF0, 0, 0, 0, 0]) + content[26:]
+        (copy / name).write_bytes(header[: len(header) * 3 // 4])
+    ended = in_process(main, [copy], capsys)
+    assert ended.code == 0
+    cut_off, verdict = ended.out.splitlines()
+    n_replayed = int(verdict.split()[0])
+    assert 0 < n_replayed < n_answers
+    assert f"{n_answers - n_replayed} answers after its end are left out" in cut_off
+
+
 def test_what_cannot_be_replayed_is_refused_in_one_sentence(
     session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,7 +162,7 @@ def test_what_cannot_be_replayed_is_refused_in_one_sentence(
             "another version",
         ),
         (lambda copy: (copy / MEMORY).unlink(), "There is no memory at"),
-        (lambda copy: (copy / AUDIO).unlink(), "is not a file"),
+        (lambda copy: (copy / AUDIO).unlink(), "The sound of .* cannot be read"),
     ]
     for number, (spoil, match) in enumerate(refused):
         copy = edited(session, tmp_path / str(number), lambda line: None)

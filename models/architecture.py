@@ -102,7 +102,7 @@ class Architecture:
 
     def _is_consistent(self) -> bool:
         return (
-            len(self.conv_dims) == len(self.conv_kernels) == len(self.conv_strides)
+            1 < len(self.conv_dims) == len(self.conv_kernels) == len(self.conv_strides)
             and self.dim % self.n_heads == 0
             and self.dim % self.position_groups == 0
             and 0 < self.epsilon < 1

@@ -37,6 +37,10 @@ class Arithmetic(Protocol):
         """
         ...
 
+    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32."""
+        ...
+
     def convolution(
         self,
         weight: Tensor,
@@ -76,6 +80,10 @@ class Plain:
             return functional.gelu(y) if is_gelu else y
 
         return product
+
+    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute a product, as `Arithmetic` has it."""
+        return functional.gelu(functional.linear(*map(self.keep, (x, weight, bias))))
 
     def convolution(
         self,
@@ -134,6 +142,13 @@ class Prepacked:
         packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
         after = _after(is_gelu=is_gelu)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
+
+    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Compute a product, as `Arithmetic` has it."""
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(
+            *map(self.keep, (x, weight, bias)), *_after(is_gelu=True)
+        )
+        return result
 
     def convolution(
         self,

@@ -46,7 +46,7 @@ class Mert:
         n_steps: int,
     ) -> None:
         tensors = read(architecture.front_shapes())
-        self._first = _First(architecture, arithmetic, tensors)
+        self._first_two = _FirstTwo(architecture, arithmetic, tensors)
         self._convolutions = [
             arithmetic.convolution(
                 tensors[f"feature_extractor.conv_layers.{index}.conv.weight"],
@@ -54,7 +54,7 @@ class Mert:
                 stride=stride,
             )
             for index, stride in enumerate(architecture.conv_strides)
-            if index > 0
+            if index > 1
         ]
         self._projection_norm = (
             _norm(architecture, arithmetic, tensors, "feature_projection.layer_norm")
@@ -83,9 +83,8 @@ class Mert:
         list of Tensor
             What enters the first layer, and what each layer makes of it [shape=(n, n_steps, dim)].
         """
-        x = self._first(frames)
-        for convolution in self._convolutions:
-            x = convolution(x)
+        # one after the other: what a window makes of the first convolutions stays in the cache
+        x = torch.cat([self._convolve(window) for window in frames.split(1)])
         x = self._projection(self._projection_norm(x))
         # an even kernel gives one step too many
         x = self._norm(x + self._position(x)[:, : x.shape[1]])
@@ -95,37 +94,60 @@ class Mert:
             states.append(x)
         return states
 
+    def _convolve(self, window: Tensor) -> Tensor:
+        """Give one window's features [shape=(1, n_steps, n_out)]."""
+        x = self._first_two(window)
+        for convolution in self._convolutions:
+            x = convolution(x)
+        return x
 
-class _First:
-    """The first convolution with its norm over time, in one product.
 
-    The convolution is linear, so its output's mean and variance follow from the mean and the
-    covariance of the patches it reads: a kernel × kernel matrix instead of a pass over the
-    largest array of the model. A bias would be taken away by the norm.
+class _FirstTwo:
+    """The first two convolutions, in two products and with nothing rearranged between them.
+
+    The first, with its norm over time: it is linear, so its output's mean and variance follow from
+    the mean and the covariance of the patches it reads, a kernel × kernel matrix instead of a pass
+    over the largest array of the model; a bias would be taken away by the norm. Its steps are
+    computed where the second reads them: a row holds all steps under one place of the second's
+    kernel, some of them twice, which costs less than to gather them.
     """
 
     def __init__(
         self, architecture: Architecture, arithmetic: Arithmetic, tensors: Mapping[str, Tensor]
     ) -> None:
-        at = "feature_extractor.conv_layers.0"
-        device = arithmetic.device
-        self._dtype = arithmetic.dtype
-        self._kernel, self._stride = architecture.conv_kernels[0], architecture.conv_strides[0]
-        self._weight = tensors[f"{at}.conv.weight"][:, 0].mT.contiguous().to(device)
-        self._gain, self._bias = (part.to(device) for part in _pair(tensors, f"{at}.layer_norm"))
-
-    def __call__(self, frames: Tensor) -> Tensor:
-        patches = frames.unfold(1, self._kernel, self._stride)  # (n, n_steps, kernel)
-        mean = patches.mean(1, keepdim=True)
-        centred = patches - mean
-        covariance = centred.mT @ centred / patches.shape[1]
-        variance = ((covariance @ self._weight) * self._weight).sum(1, keepdim=True)
-        weight = self._weight * (self._gain * torch.rsqrt(variance + NORM_EPSILON))
-        return functional.gelu(
-            torch.baddbmm(
-                self._bias.to(self._dtype), centred.to(self._dtype), weight.to(self._dtype)
-            )
+        at = "feature_extractor.conv_layers"
+        self._arithmetic = arithmetic
+        self._kernel, kernel = architecture.conv_kernels[:2]
+        self._stride, stride = architecture.conv_strides[:2]
+        self._hop = self._stride * stride
+        self._reach = self._kernel + (kernel - 1) * self._stride
+        weight = tensors[f"{at}.0.conv.weight"][:, 0]
+        n = len(weight)
+        self._rows = torch.zeros(kernel, n, self._reach, device=arithmetic.device)
+        for place, row in enumerate(self._rows):
+            row[:, place * self._stride :][:, : self._kernel] = weight
+        self._weight = weight.to(arithmetic.device)
+        gain, bias = (part.to(arithmetic.device) for part in _pair(tensors, f"{at}.0.layer_norm"))
+        self._gain, self._bias = gain, bias.repeat(kernel)
+        second = tensors[f"{at}.1.conv.weight"]
+        self._second = arithmetic.linear(
+            second.mT.reshape(len(second), kernel * n),
+            tensors.get(f"{at}.1.conv.bias", torch.zeros(len(second))),
+            is_gelu=True,
         )
+
+    def __call__(self, window: Tensor) -> Tensor:
+        """Hear one window [shape=(1, n_frames)]."""
+        patches = window.unfold(1, self._kernel, self._stride)[0]  # (n_steps, kernel)
+        mean = patches.mean(0)
+        centred = patches - mean
+        covariance = centred.T @ centred / len(patches)
+        variance = ((self._weight @ covariance) * self._weight).sum(1)
+        gain = self._gain * torch.rsqrt(variance + NORM_EPSILON)
+        weight = (self._rows * gain[:, None]).flatten(0, 1)
+        bias = self._bias - (gain * (self._weight @ mean)).repeat(len(self._rows))
+        rows = window.unfold(1, self._reach, self._hop)
+        return self._second(self._arithmetic.gelu_of(rows, weight, bias))
 
 
 NORM_EPSILON = 1e-5

@@ -4,6 +4,7 @@
 capture    are blocks lost while other threads hold the interpreter?
 ring       what does handing a record over cost, beside what others use?
 latency    how long until the answer, seen from outside by a referee on JACK's clock?
+inference  how fast is MERT beside the usual way, how near, and in whose way is it?
 listening  are the notes found, how soon, and at what pitch?
 oracle     is it link for link the reference's, how much faster, and does it slow down?
 requests   how long does it take to be asked, in a memory of a million states?

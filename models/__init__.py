@@ -26,6 +26,7 @@ hybrid          an encoder of two: a model and the spectral one
 checkpoint      … its files, found and read strictly
 architecture    … its sizes, from its configuration
 tensor_file     … its weights, a piece at a time
+info            ``python -m models.info``: what an encoder is, and costs here
 standin         ``python -m models.standin``: a model with random weights
 codebook        embeddings to tokens
 kmeans          … how its centroids are found
@@ -52,6 +53,7 @@ __all__ = [
     "event",
     "hearing",
     "hybrid",
+    "info",
     "kmeans",
     "limits",
     "listener",

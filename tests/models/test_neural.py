@@ -124,7 +124,7 @@ def test_the_95m_architecture_on_a_recording_is_transformers_own(
     assert relative_error(rounded.encode(windows), found[6]) < 0.03
 
 
-def test_the_defaults_are_half_a_second_the_middle_layer_and_the_newest_100_ms(
+def test_the_defaults_are_half_a_second_a_third_of_the_layers_and_the_newest_100_ms(
     tiny: Path,
 ) -> None:
     """All of it in the spec."""

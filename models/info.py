@@ -1,0 +1,146 @@
+"""Info: which encoder, what it costs on this machine, and whether the budget allows it.
+
+``python -m models.info [NAME|DIR|MEMORY]`` loads an encoder as learning would, or the one that a
+memory was learned with, embeds noise, and says what was found. It measures on the main thread and
+changes nothing.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from models.encoder import DEFAULT_ENCODER, Encoder, EncoderConfig, EncoderSpec
+from models.errors import EncoderError, ModelsError
+from models.loading import load_encoder, restore_encoder
+from models.settings import DEFAULT_PATH, SettingsError, read_settings, read_tables
+from models.terminal import CommandLine, plain_console, say_error
+
+N_WARM_UPS: Final = 5
+N_PASSES: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoConfig:
+    """What is read of the settings here."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+
+
+def measure_cost_ms(encoder: Encoder, n_passes: int = N_PASSES) -> tuple[float, float]:
+    """Give what a pass of one window takes, median and 95th percentile, in milliseconds."""
+    noise = np.random.default_rng(0).standard_normal((1, encoder.spec.window_frames), np.float32)
+    took_ms = []
+    for _ in range(N_WARM_UPS + n_passes):
+        started_s = time.perf_counter()
+        encoder.encode(noise)
+        took_ms.append((time.perf_counter() - started_s) * 1e3)
+    p50, p95 = np.percentile(took_ms[N_WARM_UPS:], [50, 95]).tolist()
+    return p50, p95
+
+
+def describe(encoder: Encoder, cost_ms: tuple[float, float], budget_ms: float | None) -> str:
+    """Say what an encoder is and what it costs, a line each.
+
+    Parameters
+    ----------
+    cost_ms
+        Median and 95th percentile of a pass.
+    budget_ms
+        What ``[budget] inference_ms`` gives a pass; None where the settings do not say.
+    """
+    spec = encoder.spec
+    layers = " and ".join(map(str, spec.layers)) or "none"
+    windows = " and ".join(f"{seconds:g} s" for seconds in spec.windows_s)
+    lines = [
+        f"encoder    {spec.name} ({spec.revision})",
+        f"layer      {layers}, pooling {spec.pooling}, {spec.dim} values",
+        f"window     {windows} at {spec.rate_hz} Hz",
+        f"computes   in {spec.precision} on the {getattr(encoder, 'device', 'cpu')}",
+        f"a pass     {cost_ms[0]:.1f} ms, {cost_ms[1]:.1f} ms at p95",
+    ]
+    if budget_ms is not None:
+        verdict = "is within" if cost_ms[1] <= budget_ms else "exceeds"
+        lines.append(f"budget     {verdict} [budget] inference_ms = {budget_ms:g}")
+    if encoder.notice:
+        lines.append(f"notice     {encoder.notice}")
+    return "\n".join(lines)
+
+
+def load(name: str | None, config: EncoderConfig) -> Encoder:
+    """Load the encoder of that name or folder, or the one of a memory.
+
+    Raises
+    ------
+    ModelsError
+        There is none, or it cannot be built.
+    """
+    if name is not None and Path(name).is_file():
+        return restore_encoder(
+            _spec_of_memory(Path(name)),
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
+        )
+    name = name or config.name
+    is_spectral = name == DEFAULT_ENCODER
+    try:
+        return load_encoder(
+            name,
+            layer=None if is_spectral else config.layer,
+            layer_weights=() if is_spectral else config.layer_weights,
+            pooling=None if is_spectral else config.pooling,
+            window_s=None if is_spectral else config.window_s,
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
+        )
+    except ValueError as error:
+        raise SettingsError(f"[encoder] does not fit {name}: {error}") from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; give the exit code."""
+    parser = CommandLine(prog="python -m models.info", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME|DIR|MEMORY",
+        help="an encoder as oracle.train takes it, or a memory (default: [encoder] name)",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings")
+    options: argparse.Namespace = parser.parse_args(arguments)
+    try:
+        path = options.config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
+        tables = read_tables(path) if path else {}
+        config = read_settings(InfoConfig, path, others=tables.keys() - {"encoder"})
+        encoder = load(options.name, config.encoder)
+        budget_ms = tables.get("budget", {}).get("inference_ms")
+        sys.stdout.write(describe(encoder, measure_cost_ms(encoder), budget_ms) + "\n")
+    except ModelsError as error:
+        say_error(plain_console(stderr=True), error)
+        return 1
+    return 0
+
+
+def _spec_of_memory(path: Path) -> EncoderSpec:
+    """Read which encoder a memory was learned with, and nothing else of it."""
+    try:
+        with safe_open(path, "numpy") as file:
+            memory = json.loads(file.metadata()["memory"])
+        return EncoderSpec.from_json(memory["provenance"]["encoder"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        raise EncoderError(
+            f"{path} is no memory: give one that `python -m oracle.train` wrote, an encoder's "
+            "name, or a folder"
+        ) from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -2,12 +2,13 @@
 
 The same listener, windows and encoder as on stage, in the same order, only without a clock: an
 event's window ends where its ATTACK was decided, so that what is learned is keyed by what can be
-known in time. Training's thread runs it; it holds one block, one batch and the events that are
-not over yet, however long the recording is, and never reads a file.
+known in time. It holds one block, a few batches and the events that are not over yet, however long
+the recording is, and never reads a file. Listening and encoding are two halves that may run on two
+threads, if the caller brings them.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 
 from models.encoder import Encoder
 from models.listener import ATTACK, Listener, ListenerConfig
+from models.settings import SettingsError
 from models.windows import WindowCutter, WindowStream
 
 DEFAULT_BATCH_SIZE = 16
+DEFAULT_LISTEN_MS = 26.0
+"""What the stage leaves for hearing a note out, if its settings do not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +43,25 @@ class Heard:
     embedding: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portion:
+    """What the listener has made of some frames.
+
+    Attributes
+    ----------
+    attacks
+        Events that have begun, and whose windows are to be encoded together.
+    windows
+        [shape=(len(attacks), window_frames), float32] Theirs.
+    bodies
+        Events that are over.
+    """
+
+    attacks: list[np.void]
+    windows: NDArray[np.float32]
+    bodies: list[np.void]
+
+
 def hear(
     blocks: Iterable[NDArray[np.float32]],
     rate_hz: int,
@@ -46,6 +69,7 @@ def hear(
     encoder: Encoder,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    ahead: Callable[[Iterator[Portion]], Iterator[Portion]] = iter,
 ) -> Iterator[Heard]:
     """Hear a recording's events.
 
@@ -62,6 +86,9 @@ def hear(
         What embeds its window.
     batch_size
         Windows encoded together, at least 1.
+    ahead
+        Gives the portions of an iterator in order; where it listens while the caller's thread
+        encodes, it is what brings the other thread.
 
     Yields
     ------
@@ -76,60 +103,66 @@ def hear(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, needs at least 1")
-    return _hear(
-        blocks,
-        Listener(rate_hz, listener_config),
-        WindowStream(WindowCutter(rate_hz, encoder.spec)),
-        _Batch(encoder, batch_size),
-    )
+    windows = WindowStream(WindowCutter(rate_hz, encoder.spec))
+    portions = _listen(blocks, Listener(rate_hz, listener_config), windows, batch_size)
+    return _encode(ahead(portions), encoder)
 
 
-class _Batch:
-    """Events whose windows wait to be encoded together."""
+def require_time_to_hear(heard_ms: float, listen_ms: float, where: str) -> None:
+    """Refuse to hear more of a note than the stage's budget allows.
 
-    def __init__(self, encoder: Encoder, size: int) -> None:
-        self._encoder = encoder
-        self._windows = np.empty((size, encoder.spec.window_frames), np.float32)
-        self._attacks: list[np.void] = []
-        self._embedded: deque[tuple[np.void, NDArray[np.float32]]] = deque()
+    Parameters
+    ----------
+    where
+        What says `heard_ms`, such as the settings or a memory.
 
-    def next_window(self) -> NDArray[np.float32]:
-        """Give the row that the next event's window is to be cut into."""
-        row: NDArray[np.float32] = self._windows[len(self._attacks)]
-        return row
-
-    def add(self, attack: np.void) -> None:
-        """Add the event whose window has been cut."""
-        self._attacks.append(attack)
-        if len(self._attacks) == len(self._windows):
-            self.encode()
-
-    def encode(self) -> None:
-        """Encode what waits."""
-        if self._attacks:
-            embeddings = self._encoder.encode(self._windows[: len(self._attacks)])
-            self._embedded.extend(zip(self._attacks, embeddings, strict=True))
-            self._attacks = []
-
-    def take(self, bodies: deque[np.void]) -> Iterator[Heard]:
-        """Give the events that are both encoded and over."""
-        while bodies and self._embedded:
-            attack, embedding = self._embedded.popleft()
-            yield Heard(attack=attack, body=bodies.popleft(), embedding=embedding)
+    Raises
+    ------
+    SettingsError
+        `heard_ms` is not below `listen_ms`.
+    """
+    if heard_ms >= listen_ms:
+        raise SettingsError(
+            f"{where} hears {heard_ms:g} ms of a note before it decides, but [budget] listen_ms is "
+            f"{listen_ms:g}: raise listen_ms or learn with a smaller [listener] heard_ms."
+        )
 
 
-def _hear(
-    blocks: Iterable[NDArray[np.float32]], listener: Listener, windows: WindowStream, batch: _Batch
-) -> Iterator[Heard]:
-    bodies: deque[np.void] = deque()
+def _listen(
+    blocks: Iterable[NDArray[np.float32]],
+    listener: Listener,
+    windows: WindowStream,
+    batch_size: int,
+) -> Iterator[Portion]:
+    """Listen, cut the windows, and gather them in batches; bodies wait for no batch."""
+    nothing = np.empty((0, windows.window_frames), np.float32)
+    attacks: list[np.void] = []
+    batch = np.empty((batch_size, windows.window_frames), np.float32)
     for block in blocks:
         windows.append(block)
+        bodies: list[np.void] = []
         for record in listener.hear(block):
-            if record["kind"] == ATTACK:
-                windows.cut(int(record["decision_frame"]), batch.next_window())
-                batch.add(record)
-            else:
+            if record["kind"] != ATTACK:
                 bodies.append(record)
-        yield from batch.take(bodies)
-    batch.encode()
-    yield from batch.take(bodies)
+                continue
+            windows.cut(int(record["decision_frame"]), batch[len(attacks)])
+            attacks.append(record)
+            if len(attacks) == batch_size:
+                yield Portion(attacks=attacks, windows=batch, bodies=[])
+                attacks, batch = [], np.empty_like(batch)
+        if bodies:
+            yield Portion(attacks=[], windows=nothing, bodies=bodies)
+    yield Portion(attacks=attacks, windows=batch[: len(attacks)], bodies=[])
+
+
+def _encode(portions: Iterator[Portion], encoder: Encoder) -> Iterator[Heard]:
+    """Encode the windows, and give the events that are both encoded and over."""
+    embedded: deque[tuple[np.void, NDArray[np.float32]]] = deque()
+    bodies: deque[np.void] = deque()
+    for portion in portions:
+        if portion.attacks:
+            embedded.extend(zip(portion.attacks, encoder.encode(portion.windows), strict=True))
+        bodies.extend(portion.bodies)
+        while bodies and embedded:
+            attack, embedding = embedded.popleft()
+            yield Heard(attack=attack, body=bodies.popleft(), embedding=embedding)

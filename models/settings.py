@@ -26,7 +26,13 @@ class SettingsError(ModelsError):
     """Raised when a settings file cannot be used; the message says where and what to change."""
 
 
-def read_settings(cls: type[T], path: Path | None = None, *, others: Collection[str] = ()) -> T:
+def read_settings(
+    cls: type[T],
+    path: Path | None = None,
+    *,
+    others: Collection[str] = (),
+    base: T | None = None,
+) -> T:
     """Read a settings file into `cls`, a frozen dataclass with one stage's dataclass a table.
 
     Parameters
@@ -35,26 +41,30 @@ def read_settings(cls: type[T], path: Path | None = None, *, others: Collection[
         None for ``config.toml`` in the current folder, or the defaults where there is none.
     others
         Tables that may be there too, but are somebody else's to read.
+    base
+        What keys left out keep; the defaults if None.
 
     Raises
     ------
     SettingsError
         The file cannot be read, a table or key is unknown, or a value does not fit.
     """
+    base = base or cls()
     if path is None and not DEFAULT_PATH.exists():
-        return cls()
+        return base
     path = path or DEFAULT_PATH
     stages = typing.get_type_hints(cls)
     tables = read_tables(path)
     for name in tables:
         if name not in stages and name not in others:
             raise SettingsError(_unknown(str(path), "table", name, {*stages, *others}))
-    return cls(
+    return dataclasses.replace(  # type: ignore[type-var]
+        base,
         **{
-            name: settings_from_table(stages[name], table, f"{path} [{name}]")
+            name: settings_from_table(stages[name], table, f"{path} [{name}]", getattr(base, name))
             for name, table in tables.items()
             if name in stages
-        }
+        },
     )
 
 
@@ -77,13 +87,15 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
 
 
-def settings_from_table(cls: type[T], table: object, where: str) -> T:
-    """Build the frozen dataclass `cls` from a TOML table; keys left out keep their defaults.
+def settings_from_table(cls: type[T], table: object, where: str, base: T | None = None) -> T:
+    """Build the frozen dataclass `cls` from a TOML table.
 
     Parameters
     ----------
     where
         What to call the table in a message, such as ``config.toml [listener]``.
+    base
+        What keys left out keep; their defaults if None.
 
     Raises
     ------
@@ -101,7 +113,7 @@ def settings_from_table(cls: type[T], table: object, where: str) -> T:
             raise SettingsError(_unknown(where, "key", key, known))
         values[key] = _checked(value, hints[key], f"{where} {key}")
     try:
-        return cls(**values)
+        return cls(**values) if base is None else dataclasses.replace(base, **values)  # type: ignore[type-var]
     except ValueError as error:
         raise SettingsError(f"{where}: {error}") from None
 

@@ -90,9 +90,15 @@ class WindowStream:
     ----------
     cutter
         What cuts them; before the stream's first frame there is silence.
+
+    Attributes
+    ----------
+    window_frames : int
+        As the cutter has it.
     """
 
     def __init__(self, cutter: WindowCutter) -> None:
+        self.window_frames = cutter.window_frames
         self._cutter = cutter
         self._position = 0
         # the newest block and, before it, as many frames as a window has

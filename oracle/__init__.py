@@ -15,6 +15,7 @@ The way of an event through this package:
     trace            what a step considered, chose and why
     event_rows       when, how loud, which notes
     memory           all of it together, learned, growing and forgetting
+    provenance       how it came to be
     memory_file      the file it is kept in
     memory_json      the same as JSON, to the byte
     graph_file       the same as a graph to look at
@@ -25,9 +26,21 @@ The way of an event through this package:
     exemplars        … and moments of the recordings, to be heard there
     errors           what the world can get wrong
 
-Commands are `train`, `inspect`, `export` and `explain`. Files whose names begin with an underscore
-are compiled kernels. Nothing here knows a thread, a device or a loop; nothing but the commands, and
-what they draw and cut, knows `models`.
+The way of a recording into a memory:
+
+    train_config     the settings and profiles of learning
+    recordings       the files, folders and patterns that are named
+    ahead            listening while the encoder works
+    material         all that is heard of them
+    learning         gestures, events, repeats: a memory
+    codebook_file    gestures that several memories share
+    checkpoint       what is kept on the way, for a training that is stopped
+    training         what all of these work with
+    train_command    what the commands that learn share
+
+Commands are `train`, `train_codebook`, `inspect`, `export` and `explain`. Files whose names begin
+with an underscore are compiled kernels. Nothing here knows a device or a loop, and only learning a
+thread; nothing but learning and the commands, and what they draw and cut, knows `models`.
 """
 
 import kernel_cache  # noqa: F401  before numba
@@ -45,10 +58,11 @@ from oracle.event import (
     tenney_height,
     token_distances,
 )
-from oracle.memory import Memory, Provenance
+from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError
 from oracle.metrics import EventMetric
 from oracle.navigator import Navigator, NavigatorConfig
+from oracle.provenance import Provenance
 from oracle.ratios import Ratio, RatioAnalysis, analyse_phrase
 from oracle.request import Criterion, Request
 from oracle.rhythm import RhythmTracker

@@ -7,3 +7,11 @@ class OracleError(Exception):
 
 class BrokenLinksError(OracleError):
     """Raised when stored links do not describe an oracle."""
+
+
+class TrainingError(OracleError):
+    """Raised when nothing can be learned from the recordings given."""
+
+
+class BusyError(OracleError):
+    """Raised when another process is at work on the same output."""

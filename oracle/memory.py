@@ -7,7 +7,7 @@ oracle is event i − 1. It knows no audio, device or loop.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,8 +20,9 @@ from oracle.audio_oracle import AudioOracle
 from oracle.errors import BrokenLinksError
 from oracle.event import EVENT_DIMS, Event, Note, event_metric, token_distances
 from oracle.event_rows import EventRows
-from oracle.memory_file import MemoryFileError, damaged, read_memory_file, write_memory_file
+from oracle.memory_file import MemoryFileError, damaged, read_tensors, write_tensors
 from oracle.metrics import EventMetric
+from oracle.provenance import Provenance
 
 _TENSORS = {
     "centroids": (np.float32, 2),
@@ -33,47 +34,6 @@ _TENSORS = {
     "weight": (np.float64, 1),
     "threshold": (np.float64, 1),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """How a memory came to be: what a performance must hear alike, and where it is from.
-
-    Parameters
-    ----------
-    encoder
-        JSON of the encoder's spec: what embeddings, centroids and tokens belong to.
-    heard_ms
-        How much of an event had been heard when it was keyed.
-    hop_ms
-        Time from window to window, 0 where every event has a window of its own.
-    created
-        Date and time, ISO 8601; given, so that the same content is the same file.
-    program_version
-        Of the program that learned it.
-    sources
-        What it was learned from; an event's `source` is a place in this list.
-
-    Raises
-    ------
-    ValueError
-        The encoder is not JSON, or a time is negative.
-    """
-
-    encoder: str
-    heard_ms: float
-    hop_ms: float = 0.0
-    created: str = ""
-    program_version: str = ""
-    sources: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what no training could have said."""
-        json.loads(self.encoder)
-        for name, value in (("heard_ms", self.heard_ms), ("hop_ms", self.hop_ms)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be finite and ≥ 0, got {value}")
-            object.__setattr__(self, name, float(value))  # 20 and 20.0 are the same bytes
 
 
 class Memory:
@@ -148,7 +108,7 @@ class Memory:
     @property
     def codebook_sha256(self) -> str:
         """Hash that tells codebooks apart, hexadecimal."""
-        return hashlib.sha256(self.centroids.tobytes()).hexdigest()
+        return codebook_sha256(self.centroids)
 
     @property
     def metric(self) -> EventMetric:
@@ -277,8 +237,13 @@ class Memory:
         table = self.attributes.arrays()
         return table.values[1 : table.n_states, : len(EVENT_DIMS)]
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, scratch: Path | None = None) -> None:
         """Write the memory to a file, whole or not at all; the same content is the same bytes.
+
+        Parameters
+        ----------
+        scratch
+            As `oracle.memory_file.write_whole` takes it.
 
         Raises
         ------
@@ -297,7 +262,8 @@ class Memory:
             **self._rows.columns(),
         }
         metadata = asdict(self.provenance) | {"codebook_sha256": self.codebook_sha256}
-        write_memory_file(Path(path), {n: _with_one_nan(t) for n, t in tensors.items()}, metadata)
+        tensors = {name: _with_one_nan(tensor) for name, tensor in tensors.items()}
+        write_tensors(Path(path), tensors, metadata, scratch=scratch)
 
     @classmethod
     def load(cls, path: str | Path, *, encoder: str | None = None) -> Self:
@@ -314,7 +280,7 @@ class Memory:
             There is none, it is of another format or encoder, or it was damaged.
         """
         path = Path(path)
-        tensors, metadata = read_memory_file(path)
+        tensors, metadata = read_tensors(path)
         try:
             memory = cls._restored(tensors, metadata)
         except (BrokenLinksError, ValueError, TypeError, KeyError) as error:
@@ -366,6 +332,11 @@ class Memory:
             raise ValueError(f"{len(memory._rows)} events for {len(tensors['frames'])} frames")
         memory._describe(tensors["frames"])
         return memory
+
+
+def codebook_sha256(centroids: NDArray[np.float32]) -> str:
+    """Return the hash that tells codebooks apart, hexadecimal."""
+    return hashlib.sha256(centroids.tobytes()).hexdigest()
 
 
 def _frames(events: Sequence[Event]) -> NDArray[np.float32]:

@@ -16,9 +16,10 @@ import numpy as np
 
 from oracle.errors import OracleError
 from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note, token_distances
-from oracle.memory import Memory, Provenance
+from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError, write_whole
 from oracle.metrics import EventMetric
+from oracle.provenance import Provenance
 
 FORMAT = "musichal memory"
 FORMAT_VERSION = 1

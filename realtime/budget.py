@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from models.hearing import DEFAULT_LISTEN_MS
+
 NS_PER_MS: Final = 1_000_000
 _OVERDUE: Final = 2
 """What has taken this many times what was predicted may never end."""
@@ -36,7 +38,7 @@ class BudgetConfig:
 
     target_ms: float = 50.0
     capture_ms: float = 8.0
-    listen_ms: float = 26.0
+    listen_ms: float = DEFAULT_LISTEN_MS
     inference_ms: float = 10.0
     oracle_ms: float = 3.0
     midi_ms: float = 2.0

@@ -6,16 +6,20 @@ default, which `config.toml` in the repository spells out with units. It never h
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from models.codebook import CodebookConfig
 from models.encoder import EncoderConfig
+from models.hearing import require_time_to_hear
 from models.listener import ListenerConfig
 from models.settings import DEFAULT_PATH, SettingsError, read_settings
 from realtime.budget import BudgetConfig
 from realtime.improviser import ImproviserConfig
 from realtime.midi import MidiConfig
 from realtime.source import CaptureConfig
+
+LEARNING_TABLES: Final = ("training",)
+"""What `oracle.train` reads of the same settings file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,24 +63,10 @@ def load_config(path: Path | None = None) -> Config:
         The file cannot be read, a key is unknown, a value does not fit, or stages contradict each
         other.
     """
-    config = read_settings(Config, path)
-    require_time_to_hear(config.listener.heard_ms, config.budget, str(path or DEFAULT_PATH))
+    config = read_settings(Config, path, others=LEARNING_TABLES)
+    heard_ms, listen_ms = config.listener.heard_ms, config.budget.listen_ms
+    require_time_to_hear(heard_ms, listen_ms, str(path or DEFAULT_PATH))
     return config
-
-
-def require_time_to_hear(heard_ms: float, budget: BudgetConfig, where: str) -> None:
-    """Refuse to hear more of a note than the listener's budget allows.
-
-    Raises
-    ------
-    SettingsError
-        `heard_ms` is not below ``listen_ms``.
-    """
-    if heard_ms >= budget.listen_ms:
-        raise SettingsError(
-            f"{where} hears {heard_ms:g} ms of a note before it decides, but [budget] listen_ms is "
-            f"{budget.listen_ms:g}: raise listen_ms or learn with a smaller [listener] heard_ms."
-        )
 
 
 def require_time_to_capture(block_frames: int, rate_hz: int, budget: BudgetConfig) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from models.encoder import Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError
+from models.hearing import require_time_to_hear
 from models.loading import restore_encoder
 from oracle.memory import Memory
 from oracle.memory_file import damaged
-from realtime.config import Config, require_time_to_hear
+from realtime.config import Config
 
 
 def as_learned(config: Config, memory: Memory, path: Path) -> Config:
@@ -26,7 +27,7 @@ def as_learned(config: Config, memory: Memory, path: Path) -> Config:
         No listener can hear so.
     """
     heard_ms = memory.provenance.heard_ms
-    require_time_to_hear(heard_ms, config.budget, str(path))
+    require_time_to_hear(heard_ms, config.budget.listen_ms, str(path))
     try:
         return replace(config, listener=replace(config.listener, heard_ms=heard_ms))
     except ValueError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from tests.conftest import REPOSITORY
@@ -108,3 +109,10 @@ def phrase(rate_hz: int = RATE_HZ, n_notes: int = N_NOTES) -> NDArray[np.float64
         hz = 220.0 * 2 ** (semitones / 12)
         audio += 0.3 * np.exp(-8.0 * since_s) * np.sin(2 * np.pi * hz * since_s)
     return audio
+
+
+def recorded(path: Path, rate_hz: int = RATE_HZ) -> Path:
+    """Record the phrase."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, phrase(rate_hz), rate_hz)
+    return path

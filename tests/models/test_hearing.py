@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.audio_file import TAIL_S, AudioFile
-from models.hearing import Heard, hear
+from models.hearing import Heard, hear, require_time_to_hear
 from models.listener import ATTACK, BODY, Listener, ListenerConfig
+from models.settings import SettingsError
 from models.spectral import SpectralEncoder
 from models.windows import WindowCutter
 from tests.fakes import FakeEncoder
@@ -149,3 +150,10 @@ def test_settings_out_of_range_are_named_before_anything_is_read() -> None:
         hear([], RATE_HZ, CONFIG, FakeEncoder(), batch_size=0)
     with pytest.raises(ValueError, match="rate_hz"):
         hear([], 7_999, CONFIG, FakeEncoder())
+
+
+def test_hearing_must_leave_the_listener_time() -> None:
+    """What a memory heard is refused from listen_ms on, by the memory's name."""
+    require_time_to_hear(25.9, 26.0, "solo.memory")
+    with pytest.raises(SettingsError, match=r"solo\.memory hears 26 ms of a note"):
+        require_time_to_hear(26.0, 26.0, "solo.memory")

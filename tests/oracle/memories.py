@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from oracle.event import DIM_INDEX, EVENT_DIMS, Event, EventTracker, Note
-from oracle.memory import Memory, Provenance
+from oracle.memory import Memory
+from oracle.provenance import Provenance
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROVENANCE = Provenance(

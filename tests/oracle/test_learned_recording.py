@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from models.audio_file import AudioFile
 from models.loading import load_encoder
 from oracle.event import DIM_INDEX, Event
+from oracle.learning import learn
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
-from oracle.train import TrainConfig, learn
+from oracle.training import Training
 
 NAMES = ("gesture_token", "pitch_class", "register")
 
@@ -19,7 +20,7 @@ NAMES = ("gesture_token", "pitch_class", "register")
 def recording(shared_data: Path) -> Memory:
     """Give a band's memory, its consonance planted: hearing does not fill it yet."""
     file = AudioFile(shared_data / "ensemble" / "vibe_ace.ogg")
-    heard, _ = learn([file], load_encoder("spectral"), TrainConfig())
+    heard, _ = learn([file], Training(encoder=load_encoder("spectral")))
     generator = np.random.default_rng(0)
     events = []
     for state in range(1, heard.n_events + 1):

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from safetensors import numpy as safetensors
 
 from oracle.event import Event, Note
-from oracle.memory import Memory, Provenance
-from oracle.memory_file import FORMAT_VERSION, MemoryFileError, read_memory_file, write_memory_file
+from oracle.memory import Memory
+from oracle.memory_file import MEMORY, MemoryFileError, read_tensors, write_tensors
 from oracle.navigator import Navigator
+from oracle.provenance import Provenance
 from tests.oracle.memories import PROVENANCE, make_event, make_memory, melody, run_without_jit
 
 
@@ -234,9 +235,9 @@ def test_a_file_changed_anywhere_is_refused_or_unharmed(tmp_path: Path) -> None:
 
 def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
     """Rewrite a file with its content changed and a digest that fits."""
-    tensors, metadata = read_memory_file(path)
+    tensors, metadata = read_tensors(path)
     change(tensors, metadata)
-    write_memory_file(path, tensors, metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def deepened(tensors: dict[str, Any]) -> None:
@@ -286,9 +287,10 @@ def test_content_that_contradicts_itself_is_refused(
 def test_another_format_version_is_refused_by_number(tmp_path: Path) -> None:
     """It says which it is and which can be read."""
     path = tmp_path / "new.memory"
-    metadata = json.dumps({"format_version": FORMAT_VERSION + 1})
+    metadata = json.dumps({"format_version": MEMORY.format_version + 1})
     path.write_bytes(safetensors.save({"a": np.zeros(3)}, metadata={"memory": metadata}))
-    with pytest.raises(MemoryFileError, match=f"format {FORMAT_VERSION + 1}, this program reads"):
+    newer = f"memory format {MEMORY.format_version + 1}, this program reads"
+    with pytest.raises(MemoryFileError, match=newer):
         Memory.load(path)
 
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.event import EVENT_DIMS, Event, Note
-from oracle.memory import Memory, Provenance
+from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError
 from oracle.memory_json import read_json, write_json
+from oracle.provenance import Provenance
 from tests.oracle.memories import make_event, make_memory, melody
 
 

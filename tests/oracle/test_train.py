@@ -1,5 +1,4 @@
 import contextlib
-import dataclasses
 import errno
 import os
 import signal
@@ -9,13 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.audio_file import TAIL_S, AudioFile
-from models.settings import read_settings
 from oracle import train
+from oracle.checkpoint import Checkpoint
 from oracle.memory import Memory
-from oracle.memory_file import read_memory_file
-from oracle.train import STAGE_TABLES, TrainConfig, TrainingError, find_recordings, learn
-from realtime.config import Config
+from oracle.memory_file import read_tensors
+from oracle.train_command import SOME_LEFT_OUT
 from tests.commands import (
     N_NOTES,
     RATE_HZ,
@@ -24,11 +21,10 @@ from tests.commands import (
     assert_refused,
     in_process,
     phrase,
+    recorded,
     started,
     wait_for,
 )
-from tests.conftest import REPOSITORY
-from tests.fakes import FakeEncoder
 
 
 @pytest.fixture
@@ -37,105 +33,9 @@ def solo(tmp_path: Path) -> Path:
     return recorded(tmp_path / "solo.wav")
 
 
-def recorded(path: Path, rate_hz: int = RATE_HZ) -> Path:
-    """Record the phrase."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, phrase(rate_hz), rate_hz)
-    return path
-
-
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ended:
     """Run the command in this process."""
     return in_process(train.main, arguments, capsys)
-
-
-# what it finds
-
-
-def test_a_folder_gives_its_recordings_by_name(tmp_path: Path) -> None:
-    """Also those in folders of its own, whatever the case; other files and hidden ones are not."""
-    for name in ("b.wav", "a.FLAC", "c/d.wav"):
-        recorded(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("by heart")
-    (tmp_path / "._b.wav").write_bytes(b"\0\5\26\7")
-    found = [file.path.relative_to(tmp_path).as_posix() for file in find_recordings([tmp_path])]
-    assert found == ["a.FLAC", "b.wav", "c/d.wav"]
-
-
-def test_recordings_are_found_in_the_order_they_are_named(tmp_path: Path) -> None:
-    """Files and folders may be mixed, and one may be named twice."""
-    b, a = recorded(tmp_path / "b.wav"), recorded(tmp_path / "folder" / "a.wav")
-    found = find_recordings([b, a.parent, b])
-    assert [file.path for file in found] == [b, a, b]
-
-
-def test_training_knows_the_tables_that_are_the_stages() -> None:
-    """One settings file serves both commands, and each knows what is the other's."""
-    tables = [field.name for field in dataclasses.fields(Config)]
-    own = [field.name for field in dataclasses.fields(TrainConfig)]
-    assert sorted(tables) == sorted([*STAGE_TABLES, *own])
-    read_settings(TrainConfig, REPOSITORY / "config.toml", others=STAGE_TABLES)
-
-
-# what it learns
-
-
-def test_every_note_becomes_an_event(solo: Path) -> None:
-    """Eight plucks are eight states with a note each, at the right pitches."""
-    memory, _ = learn([AudioFile(solo)], FakeEncoder(), TrainConfig())
-    pitches = [note.pitch for state in range(1, 9) for note in memory.notes(state)]
-    assert memory.n_events == N_NOTES
-    assert pitches == [57, 61, 64, 69, 64, 61, 57, 61]
-
-
-def test_a_single_note_can_be_learned(tmp_path: Path) -> None:
-    """One event is a memory too, and what it lacks is said."""
-    path = tmp_path / "one.wav"
-    soundfile.write(path, phrase(n_notes=1), RATE_HZ)
-    memory, messages = learn([AudioFile(path)], FakeEncoder(), TrainConfig())
-    assert memory.n_events == 1
-    assert len(messages) == 2
-
-
-def test_each_event_knows_its_recording(tmp_path: Path) -> None:
-    """Several recordings, at rates of their own, are one memory with provenance."""
-    files = [recorded(tmp_path / "a.wav"), recorded(tmp_path / "b.flac", 48_000)]
-    memory, _ = learn([AudioFile(file) for file in files], FakeEncoder(), TrainConfig())
-    sources = [memory.event(state).source for state in range(1, memory.n_events + 1)]
-    assert sources == [0] * N_NOTES + [1] * N_NOTES
-    assert memory.provenance.sources == ("a.wav", "b.flac")
-
-
-def test_progress_reaches_the_end(solo: Path) -> None:
-    """What has been heard adds up to the recording and its tail, and then the search is shown."""
-    shown: list[tuple[str, float]] = []
-    learn([AudioFile(solo)], FakeEncoder(), TrainConfig(), lambda *what: shown.append(what))
-    assert sum(heard_s for _, heard_s in shown) == pytest.approx(4.0 + TAIL_S)
-    assert [*dict.fromkeys(doing for doing, _ in shown)] == [
-        "solo.wav",
-        "finding gestures",
-        "finding repeats",
-    ]
-
-
-def test_silence_cannot_be_learned(tmp_path: Path) -> None:
-    """The sentence names the first recordings, counts the others, and says what to try."""
-    for i in range(5):
-        soundfile.write(tmp_path / f"{i}.wav", np.zeros(RATE_HZ), RATE_HZ)
-    with pytest.raises(TrainingError, match=r"2\.wav and 2 more: the sound is missing or quieter"):
-        learn(find_recordings([tmp_path]), FakeEncoder(), TrainConfig())
-
-
-def test_noise_without_a_note_cannot_be_learned(tmp_path: Path) -> None:
-    """A memory with nothing to answer is none."""
-    noise = np.random.default_rng(0).normal(0, 0.1, RATE_HZ)
-    noise[: RATE_HZ // 2] = 0
-    soundfile.write(tmp_path / "noise.wav", noise, RATE_HZ)
-    with pytest.raises(TrainingError, match="No note was heard"):
-        learn(find_recordings([tmp_path]), FakeEncoder(), TrainConfig())
-
-
-# the command
 
 
 def test_the_command_writes_a_memory_and_says_what_is_in_it(
@@ -151,18 +51,66 @@ def test_the_command_writes_a_memory_and_says_what_is_in_it(
     assert all(line.startswith(("Note: ", "Preparing: ")) for line in ended.err.splitlines())
 
 
-def test_two_trainings_give_the_same_tensors(
-    solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_two_trainings_differ_in_nothing_but_their_date(
+    solo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Bit for bit; only the day they were learned on may differ."""
-    learned = []
+    """And, where the environment gives the date that builds are made by, not even in that."""
+    learned, files = [], []
     for name in ("a", "b"):
-        assert run(capsys, solo, solo.parent, "--output", tmp_path / name).code == 0
-        learned.append(read_memory_file(tmp_path / name))
+        assert run(capsys, solo, "--output", tmp_path / name).code == 0
+        learned.append(read_tensors(tmp_path / name))
+        with monkeypatch.context() as patched:
+            patched.setenv("SOURCE_DATE_EPOCH", "86400")
+            assert run(capsys, solo, "--output", tmp_path / f"{name}.memory").code == 0
+        files.append((tmp_path / f"{name}.memory").read_bytes())
     (a, metadata_a), (b, metadata_b) = learned
     assert a.keys() == b.keys()
     assert all(a[name].tobytes() == b[name].tobytes() for name in a)
     assert metadata_a | {"created": None} == metadata_b | {"created": None}
+    assert files[0] == files[1]
+    assert Memory.load(tmp_path / "a.memory").provenance.created == "1970-01-02T00:00:00+00:00"
+
+
+def test_a_bad_recording_in_a_folder_is_left_out_named_and_the_exit_code_says_so(
+    solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that cannot be opened, and one that is damaged in the middle: none of it is learned."""
+    folder = tmp_path / "takes"
+    recorded(folder / "b.wav")
+    (folder / "a.wav").write_text("la la la")
+    damaged = recorded(folder / "c.flac").read_bytes()
+    (folder / "c.flac").write_bytes(damaged[: len(damaged) // 2])
+    output = tmp_path / "takes.memory"
+    ended = run(capsys, folder, "--output", output)
+    assert ended.code == SOME_LEFT_OUT
+    told = [line for line in ended.err.splitlines() if line.startswith("Left out: ")]
+    assert "a.wav cannot be read as audio: convert it to WAV or FLAC." in told[0]
+    assert "c.flac" in told[1]
+    assert len(told) == 2
+    assert Memory.load(output).provenance.sources == ("b.wav",)
+
+
+def test_a_profile_and_the_number_of_events_are_chosen_by_name(
+    solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As is the encoder, by either of its two names."""
+    output = tmp_path / "solo.memory"
+    chosen = ("--profile", "quick_test", "--max-events", 3, "--feature-extractor", "spectral")
+    assert run(capsys, solo, "--output", output, *chosen).code == 0
+    assert Memory.load(output).n_events == 3
+
+
+def test_two_at_once_do_not_get_in_each_others_way(
+    solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second one is refused while the first is at work."""
+    output = tmp_path / "solo.memory"
+    with Checkpoint.beside(output):
+        assert_refused(run(capsys, solo, "--output", output), "Another training is at work on")
+    assert run(capsys, solo, "--output", output).code == 0
 
 
 def test_settings_are_used(solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +146,22 @@ REFUSED = {
         r"\[encoder\] does not fit spectral: layer is 3, but the spectral encoder has no such",
     ),
     "no such encoder": (["solo.wav", "--encoder", "nought"], "", r"there is no encoder nought"),
+    "no such profile": (
+        ["solo.wav", "--profile", "quick"],
+        "",
+        r"no profile 'quick': name full_training or quick_test, or a TOML file",
+    ),
+    "no event": (["solo.wav", "--max-events", "0"], "", r"max_events is 0, needs at least 1"),
+    "no such codebook": (
+        ["solo.wav", "--codebook", "no"],
+        "",
+        r"There is no codebook at no: learn",
+    ),
+    "a memory the stage would refuse": (
+        ["solo.wav"],
+        "[listener]\nheard_ms = 26.0\n",
+        r"config\.toml hears 26 ms .* but \[budget\] listen_ms is 26: raise listen_ms or learn",
+    ),
     "no recording named": ([], "", r"the following arguments are required: RECORDING; see --help"),
 }
 
@@ -278,7 +242,7 @@ def test_a_full_disk_leaves_the_older_memory(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing is left beside it either."""
+    """Nothing is left beside it either, not even of what would have been kept."""
     output = tmp_path / "solo.memory"
     output.write_bytes(b"an older memory")
     before = sorted(tmp_path.iterdir())
@@ -293,24 +257,38 @@ def test_a_full_disk_leaves_the_older_memory(
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("where", ["oracle.train.train_codebook", "os.fsync"])
-def test_stopping_it_leaves_no_file(
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("oracle.material.hear", "Stopped: nothing was written."),
+        ("oracle.learning.train_codebook", "Stopped: the same command goes on from here."),
+        ("oracle.memory.write_tensors", "Stopped: the same command goes on from here."),
+    ],
+)
+def test_stopped_it_keeps_what_it_has_made_and_goes_on_from_there(
     solo: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     where: str,
+    said: str,
 ) -> None:
-    """Ctrl-C while it learns, and even while it writes."""
+    """Ctrl-C while it hears, learns and writes; in the end there is the memory and nothing else."""
 
     def interrupt(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(where, interrupt)
-    ended = run(capsys, solo, "--output", tmp_path / "solo.memory")
+    output = tmp_path / "solo.memory"
+    with monkeypatch.context() as patched:
+        patched.setattr(where, interrupt)
+        ended = run(capsys, solo, "--output", output)
     assert ended.code == 130
-    assert ended.err.splitlines()[-1] == "Stopped: nothing was written."
-    assert [*tmp_path.iterdir()] == [solo]
+    assert ended.err.splitlines()[-1] == said
+    assert not output.exists()
+    ended = run(capsys, solo, "--output", output)
+    assert ended.code == 0
+    assert ("An earlier training goes on" in ended.err) == ("goes on" in said)
+    assert sorted(tmp_path.iterdir()) == [output, solo]
 
 
 def test_stopping_it_once_the_memory_is_written_claims_nothing_else(

@@ -7,7 +7,7 @@ import pytest
 
 from models.settings import SettingsError
 from realtime.budget import BudgetConfig
-from realtime.config import Config, load_config, require_time_to_capture, require_time_to_hear
+from realtime.config import Config, load_config, require_time_to_capture
 from tests.conftest import REPOSITORY
 
 SHIPPED = REPOSITORY / "config.toml"
@@ -124,13 +124,6 @@ def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
     """The system's own word is in the sentence."""
     with pytest.raises(SettingsError, match=r"cannot be read \(Is a directory\)"):
         load_config(tmp_path)
-
-
-def test_hearing_must_leave_the_listener_time() -> None:
-    """What a memory heard is refused from listen_ms on, by the memory's name."""
-    require_time_to_hear(25.9, BudgetConfig(), "solo.memory")
-    with pytest.raises(SettingsError, match=r"solo\.memory hears 26 ms of a note"):
-        require_time_to_hear(26.0, BudgetConfig(), "solo.memory")
 
 
 def test_a_block_must_fit_into_the_capture() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from models.encoder import EncoderSpec
 from oracle.event import Event, EventTracker, Note
-from oracle.memory import Memory, Provenance
+from oracle.memory import Memory
+from oracle.provenance import Provenance
 from realtime.improviser import LIVE_SOURCE, NO_STATE, Answer, Improviser, ImproviserConfig
 from tests.realtime.stage_doubles import RATE_HZ, attack, body
 

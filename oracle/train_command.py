@@ -1,0 +1,155 @@
+"""What the commands that learn share: their options, their beginning, their bars and their end.
+
+Main thread. Whatever is wrong is said in one sentence. A training that is stopped keeps what it has
+made, and is gone on with by the same command.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from models.encoder import Encoder, EncoderConfig
+from models.errors import ModelsError
+from models.loading import load_encoder
+from models.output_path import require_writable
+from models.settings import SettingsError
+from models.terminal import preparing, say_error
+from oracle.checkpoint import Checkpoint
+from oracle.errors import OracleError
+from oracle.recordings import Recordings, find_recordings
+from oracle.train_config import TrainConfig
+from oracle.training import Training
+
+SOME_LEFT_OUT: Final = 3
+"""Exit code where the output is there, but not all that was found could be learned."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that both commands have."""
+    add = parser.add_argument
+    add(
+        "recordings",
+        nargs="+",
+        metavar="RECORDING",
+        help="a sound file (WAV, FLAC, Ogg, MP3, AIFF, …), a folder of them, or a pattern such as "
+        "'takes/**/*.flac'",
+    )
+    add("--output", type=Path, required=True, metavar="FILE", help="where to put it")
+    add(
+        "--encoder",
+        "--feature-extractor",
+        metavar="NAME",
+        help="what tells sounds apart: 'spectral' (nothing to download), 'mert' (a model of music, "
+        "once its weights are fetched), or a model's hub name or folder (default: [encoder] name "
+        "in the settings)",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings (default: config.toml in this folder, if there is one)",
+    )
+    add(
+        "--profile",
+        metavar="NAME",
+        help="settings that go before those: 'quick_test' (the first 500 events, coarsely), "
+        "'full_training' (all of them), or a TOML file",
+    )
+
+
+@contextmanager
+def begun(
+    options: argparse.Namespace, config: TrainConfig, console: Console, suffixes: Sequence[str]
+) -> Iterator[tuple[Training, Recordings]]:
+    """Begin to learn; at the end the output is there, or what has been made for it is kept.
+
+    Raises
+    ------
+    ModelsError, OracleError
+        Something that was asked for is not there or does not fit.
+    """
+    recordings = find_recordings(options.recordings)
+    sources = [file.path for file in recordings.files]
+    require_writable(options.output, suffixes, sources=sources)
+    encoder = _load_encoder(config.encoder, options.encoder)
+    if encoder.notice:
+        console.print(encoder.notice)
+    try:
+        with Checkpoint.beside(options.output) as checkpoint, _bars(console) as show:
+            yield (
+                Training(
+                    encoder=encoder,
+                    config=config,
+                    checkpoint=checkpoint,
+                    show=show,
+                    tell=lambda message: console.print(f"Note: {message}."),
+                ),
+                recordings,
+            )
+    except KeyboardInterrupt:
+        is_kept = checkpoint.folder is not None and checkpoint.folder.exists()
+        went = "the same command goes on from here" if is_kept else "nothing was written"
+        console.print(f"Stopped: {went}.")
+        raise
+
+
+def say_left_out(left_out: Sequence[str], console: Console) -> int:
+    """Name the recordings that could not be learned, and give the exit code."""
+    for why in left_out:
+        console.print(f"Left out: {why}.")
+    return SOME_LEFT_OUT if left_out else 0
+
+
+def run(command: Callable[[], int], console: Console) -> int:
+    """Run a command and return its exit code."""
+    try:
+        return command()
+    except (ModelsError, OracleError) as error:
+        say_error(console, error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Callable[[str, float, float], None]]:
+    """Show a bar for each thing that is done, the last one below."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with (
+        preparing(console.print) as ready,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
+
+        def show(doing: str, done: float, total: float) -> None:
+            ready()
+            if doing not in tasks:
+                for task in tasks.values():
+                    progress.update(task, total=1, completed=1)
+                tasks[doing] = progress.add_task(doing, total=None)
+            progress.update(tasks[doing], completed=done, total=total or None)
+
+        yield show
+
+
+def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
+    """Load the encoder that is asked for, with the settings of its table."""
+    name = name or config.name
+    try:
+        return load_encoder(
+            name,
+            layer=config.layer,
+            layer_weights=config.layer_weights,
+            pooling=config.pooling,
+            window_s=config.window_s,
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
+        )
+    except ValueError as error:
+        raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None

@@ -12,7 +12,8 @@ from typing import Final
 
 from rich.console import Console
 
-from models.settings import SettingsError
+from models.codebook import CodebookConfig
+from models.settings import settings_from_table
 from models.terminal import CommandLine, plain_console
 from oracle.codebook_file import save_codebook
 from oracle.learning import learn_codebook, perplexity
@@ -35,10 +36,8 @@ def train_codebook(options: argparse.Namespace, console: Console) -> int:
     started_s = time.monotonic()
     config = load_train_config(options.config, profile=options.profile)
     if options.n_clusters is not None:
-        try:
-            codebook = replace(config.codebook, n_tokens=options.n_clusters)
-        except ValueError as error:
-            raise SettingsError(f"--n-clusters: {error}.") from None
+        given = {"n_tokens": options.n_clusters}
+        codebook = settings_from_table(CodebookConfig, given, "--n-clusters", config.codebook)
         config = replace(config, codebook=codebook)
     with begun(options, config, console, CODEBOOK_SUFFIXES) as (training, recordings):
         learned = learn_codebook(recordings.files, training)

@@ -83,7 +83,8 @@ def load_train_config(
         where = _profile_path(profile)
         config = read_settings(TrainConfig, where, others=STAGE_TABLES, base=config)
     if max_events is not None:
-        config = replace(config, training=TrainingConfig(max_events=max_events))
+        given = settings_from_table(TrainingConfig, {"max_events": max_events}, "--max-events")
+        config = replace(config, training=given)
     require_time_to_hear(config.listener.heard_ms, _listen_ms(path), str(where))
     return config
 

@@ -8,6 +8,7 @@ plays nothing and changes nothing.
 import argparse
 import json
 import math
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ QUIET_S: Final = 5.0
 N_HEARD: Final = 1024
 """Pitches remembered; the notes of a performance elsewhere are the newest 256."""
 
+_NUMBER: Final = re.compile(r"[-+\d.]+")
+
 
 class Checkup:
     """Measures an input and says what is wrong with it. One thread.
@@ -53,7 +56,7 @@ class Checkup:
     Parameters
     ----------
     tell
-        Called with a sentence, never the same one twice.
+        Called with a sentence, never one twice that says the same with other numbers.
 
     Attributes
     ----------
@@ -96,9 +99,10 @@ class Checkup:
             *findings(self._meter, self.n_events, self._gate_dbfs, channels_dbfs),
             *([] if heard_echo is None else [str(heard_echo)]),
         ):
-            if finding not in self._said:
+            what = _NUMBER.sub("", finding)
+            if what not in self._said:
                 self._tell(finding)
-            self._said.add(finding)
+            self._said.add(what)
 
 
 class _NoEncoder:

@@ -106,8 +106,9 @@ def _why_nothing(meter: Meter, gate_dbfs: float) -> Iterator[str]:
     """Say why there was no event."""
     if meter.peak == 0.0:
         yield (
-            "Every sample is 0: the input is muted, unplugged, or another channel is meant; on "
-            "macOS, or the terminal may not use the microphone (System Settings, Privacy)."
+            "Every sample is 0: the input is muted or unplugged, or another channel is meant; on "
+            "macOS the terminal may lack the permission to use the microphone (System Settings, "
+            "Privacy & Security)."
         )
     elif meter.loudest_dbfs < gate_dbfs:
         yield (

@@ -94,6 +94,13 @@ def test_why_nothing_is_heard_is_said(
     assert len(re.findall(said, ended.err)) == 1
 
 
+def test_nothing_is_said_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After five seconds, and in the end, with another level."""
+    rising = 1e-5 * np.linspace(0.1, 1, 8 * RATE_HZ) * np.tile(phrase(), 2)
+    ended = in_process(main, [write(tmp_path / "a.wav", rising)], capsys)
+    assert len([line for line in ended.err.splitlines() if "gate_dbfs" in line]) == 1
+
+
 def test_the_wrong_channel_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And which is the right one; listened to, it sounds."""
     audio = np.stack([np.zeros(4 * RATE_HZ), phrase()], axis=1)

@@ -62,7 +62,7 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
     """Play to the bundled take with a slow encoder and that deadline, and return the report."""
     memory = Memory.load(memory_path)
     config = as_learned(Config(budget=replace(BudgetConfig(), target_ms=target_ms)), memory, TAKE)
-    parts = Parts(config=config, memory=memory, encoder=SleepyEncoder(), sinks=[], seed=0)
+    parts = Parts(config=config, memory=memory, encoder=SleepyEncoder(), sinks=[], seed=0, about={})
     frames_ready = Doorbell()
     source = FileSource(AudioFile(TAKE), config.capture, frames_ready)
     improviser = parts.make_improviser(source.rate_hz)

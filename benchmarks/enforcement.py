@@ -27,6 +27,7 @@ from benchmarks._run import Headline, run
 from benchmarks._stage import TAKE, train
 from models.audio_file import AudioFile
 from models.codebook import Codebook
+from models.listener import Listener
 from models.spectral import SpectralEncoder
 from oracle.memory import Memory
 from realtime.budget import BudgetConfig
@@ -34,8 +35,9 @@ from realtime.config import Config
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.file_source import FileSource
+from realtime.improviser import Improviser
 from realtime.learned import as_learned
-from realtime.perform import Parts
+from realtime.midi import NotePlayer
 from realtime.report import Performance
 from realtime.telemetry import configure_logging
 
@@ -62,19 +64,18 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
     """Play to the bundled take with a slow encoder and that deadline, and return the report."""
     memory = Memory.load(memory_path)
     config = as_learned(Config(budget=replace(BudgetConfig(), target_ms=target_ms)), memory, TAKE)
-    parts = Parts(config=config, memory=memory, encoder=SleepyEncoder(), sinks=[], seed=0, about={})
     frames_ready = Doorbell()
     source = FileSource(AudioFile(TAKE), config.capture, frames_ready)
-    improviser = parts.make_improviser(source.rate_hz)
+    improviser = Improviser(memory, source.rate_hz, config.improviser, seed=0)
     performance = Performance()
     engine = Engine(
         source=source,
         frames_ready=frames_ready,
-        listener=parts.make_listener(source.rate_hz),
-        encoder=parts.encoder,
+        listener=Listener(source.rate_hz, config.listener),
+        encoder=SleepyEncoder(),
         codebook=Codebook(memory.centroids),
         improviser=improviser,
-        make_player=parts.make_player,
+        make_player=lambda scheduler: NotePlayer([], scheduler, config.midi),
         budget=config.budget,
         performance=performance,
         hop_s=config.encoder.hop_ms / 1e3,

@@ -1,14 +1,13 @@
 """Improviser: what to play to what was heard, and what to learn from it.
 
-Loop thread only. It asks the memory for a state like the event (its gesture token, pitch class and
-register, the most telling first) and answers with the notes that state was learned from, so an
-answer is always music that someone played. What cannot be had is relaxed from the last named
-upwards, and reported. It knows no clock, port or thread.
+Loop thread only. It asks the memory for a state as its mode wants it and answers with the notes
+that state was learned from, so an answer is always music that someone played. What cannot be had is
+relaxed from the last named upwards, and reported. It knows no clock, port or thread.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -18,12 +17,14 @@ from oracle.navigator import Navigator, NavigatorConfig
 from oracle.trace import Trace
 from oracle.transcriber import Transcriber
 from realtime.forgetting import Aside, Forgetting, at_once
+from realtime.modes import Heard, Mode, Modes, Turn
 
 Keep = Callable[[Event], None]
 """Keeps an event that was learned beyond this performance, without waiting."""
 
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
+REST: Final = "rest"
 _WARM_UP_EVENTS: Final = 100
 """More than a new memory has room for."""
 
@@ -34,6 +35,8 @@ class ImproviserConfig:
 
     Attributes
     ----------
+    mode
+        How to stand to the player, or "auto" to change it where phrases end.
     is_learning
         Whether what is heard is learned while playing.
     continuity
@@ -53,6 +56,7 @@ class ImproviserConfig:
         A value is out of range.
     """
 
+    mode: Literal["auto"] | Mode = "auto"
     is_learning: bool = True
     continuity: float = 0.6
     min_context: int = 1
@@ -94,6 +98,8 @@ class Answer:
         What led to the state, or why there is silence.
     trace
         What was asked, considered and chosen; None if nobody did.
+    turn
+        The change of mode that came with this event, if one did.
     """
 
     notes: tuple[Note, ...]
@@ -101,6 +107,7 @@ class Answer:
     relaxed: tuple[str, ...]
     why: str
     trace: Trace | None = field(default=None, compare=False)
+    turn: Turn | None = None
 
 
 class Improviser:
@@ -129,7 +136,9 @@ class Improviser:
         keep: Keep = lambda event: None,
     ) -> None:
         self._memory = memory
+        self._rate_hz = rate_hz
         self._config = config
+        self._modes = Modes(config.mode, seed=seed)
         self._navigator = Navigator(
             memory.oracle, memory.attributes, config.navigation(), seed=seed
         )
@@ -158,16 +167,22 @@ class Improviser:
         is_considered
             Whether that token has heard the event.
         """
-        trace = self._navigator.step(self._request(attack, token, is_considered))
+        pitch = float(attack["pitch"])
+        weight = 1.0 if is_considered else self._config.reflex_token_weight
+        heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
+        turn = self._modes.hear(heard, float(attack["onset_frame"]) / self._rate_hz)
+        request = self._modes.request()
+        if request is None:
+            return Answer(notes=(), state=None, relaxed=(), why=REST, turn=turn)
+        trace = self._navigator.step(request)
         relaxed = tuple(relaxation.what for relaxation in trace.relaxed)
-        if trace.state is None or trace.why is None:
-            return Answer(notes=(), state=None, relaxed=relaxed, why=NO_STATE, trace=trace)
         return Answer(
-            notes=self._memory.notes(trace.state),
+            notes=() if trace.state is None else self._memory.notes(trace.state),
             state=trace.state,
             relaxed=relaxed,
-            why=trace.why.name.lower(),
+            why=NO_STATE if trace.why is None else trace.why.name.lower(),
             trace=trace,
+            turn=turn,
         )
 
     def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:
@@ -182,15 +197,3 @@ class Improviser:
             self._memory, n_forgotten = shortened
             self._navigator.forget(self._memory.oracle, self._memory.attributes, n_forgotten)
         return True
-
-    def _request(self, attack: np.void, token: int | None, is_considered: bool) -> dict[str, Any]:
-        """Ask for what was heard, the most telling first."""
-        request: dict[str, Any] = {}
-        if token is not None:
-            weight = 1.0 if is_considered else self._config.reflex_token_weight
-            request["gesture_token"] = {"value": token, "weight": weight}
-        pitch = float(attack["pitch"])
-        if np.isfinite(pitch):
-            request["pitch_class"] = round(pitch) % 12
-            request["register"] = round(pitch) // 12 - 1
-        return request

@@ -46,6 +46,8 @@ class Performance:
         Events that got no note, by reason.
     relaxed
         Answers for which a part of the request had to be given up, by that part.
+    modes
+        The modes it was in, one after the other.
     """
 
     event_latency: Histogram = field(default_factory=Histogram)
@@ -56,6 +58,7 @@ class Performance:
     )
     unanswered: Counter[str] = field(default_factory=Counter)
     relaxed: Counter[str] = field(default_factory=Counter)
+    modes: list[str] = field(default_factory=list)
     n_events: int = 0
     n_answers: int = 0
     n_considered: int = 0
@@ -99,6 +102,7 @@ class Performance:
             "n_learned_without_token": self.n_learned_without_token,
             "unanswered": dict(sorted((+self.unanswered).items())),
             "relaxed": dict(sorted(self.relaxed.items())),
+            "modes": list(self.modes),
             "xruns": self.xruns,
             "dropped_blocks": self.dropped_blocks,
             "silenced_samples": self.silenced_samples,
@@ -210,7 +214,8 @@ def _counts(report: dict[str, Any]) -> str:
         f"({report['considered_share']:.0%} considered) with {report['n_notes']} notes"
         + (f", {unanswered} not ({reasons})" if unanswered else ""),
         f"{report['n_learned']} events learned ({report['n_learned_without_token']} without a "
-        f"token); requests relaxed: {relaxed or 'none'}",
+        f"token); requests relaxed: {relaxed or 'none'}; modes: "
+        + (", ".join(report["modes"]) or "none"),
         f"lost: {report['xruns']} xruns, {report['dropped_blocks']} dropped blocks, "
         f"{report['silenced_samples']} silenced samples, {report['refused_records']} refused "
         f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "

@@ -194,6 +194,9 @@ class Responder:
             deciding_ns=deciding_ns,
             decided_ns=decided_ns,
         )
+        if answer.turn is not None:
+            self._record("mode", mode=answer.turn.mode, why=answer.turn.why)
+            self._performance.modes.append(answer.turn.mode)
         self._performance.relaxed.update(answer.relaxed)
         if not answer.notes:
             self._performance.unanswered[answer.why] += 1

@@ -140,7 +140,8 @@ class Stage:
         frames_ready = Doorbell()
         self.source = self.make_source(frames_ready)
         self.sink = WitnessSink()
-        self.improviser = Improviser(self.memory, self.source.rate_hz, ImproviserConfig(), seed=0)
+        config = ImproviserConfig(mode="shadow")  # which never rests
+        self.improviser = Improviser(self.memory, self.source.rate_hz, config, seed=0)
         heard_ms = self.memory.provenance.heard_ms
         self.performance = Performance()
         self.engine = Engine(

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ from models.encoder import EncoderSpec
 from oracle.event import Event, EventTracker, Note
 from oracle.memory import Memory
 from oracle.provenance import Provenance
-from realtime.improviser import LIVE_SOURCE, NO_STATE, Answer, Improviser, ImproviserConfig
+from realtime.improviser import LIVE_SOURCE, NO_STATE, REST, Answer, Improviser, ImproviserConfig
+from realtime.modes import Turn
 from tests.realtime.stage_doubles import RATE_HZ, attack, body
 
 TOKENS = (0, 1, 2, 0, 1, 2, 0, 1)
 PITCHES = (60, 62, 64, 72, 74, 76, 48, 50)
-REPEATING = ImproviserConfig(taboo_steps=0)
+REPEATING = ImproviserConfig(mode="shadow", taboo_steps=0)
 SPEC = EncoderSpec(name="fake", revision="1", rate_hz=24_000, window_frames=240, dim=2)
 
 
@@ -82,7 +85,7 @@ def test_what_cannot_be_had_is_relaxed_from_the_last_named_upwards_and_said() ->
 
 def test_a_stale_token_weighs_less_than_the_pitch() -> None:
     """By reflex a D may follow whatever the newest token was; considered, the token binds."""
-    config = ImproviserConfig(taboo_steps=0, reflex_token_weight=0.0)
+    config = ImproviserConfig(mode="shadow", taboo_steps=0, reflex_token_weight=0.0)
     heard = attack(pitch=62.0)
     reflex = improviser(learned(), config).answer(heard, token=0, is_considered=False)
     assert reflex.state == 2
@@ -93,7 +96,7 @@ def test_a_stale_token_weighs_less_than_the_pitch() -> None:
 
 def played(seed: int, n_steps: int = 40) -> list[Answer]:
     """Answer a walk through tokens and, now and then, pitches, and learn from it."""
-    player = improviser(learned(), ImproviserConfig(taboo_steps=2), seed=seed)
+    player = improviser(learned(), ImproviserConfig(mode="shadow", taboo_steps=2), seed=seed)
     answers = []
     for i in range(n_steps):
         pitch = 48.0 + 5 * i % 29 if i % 3 == 0 else math.nan
@@ -175,3 +178,34 @@ def test_what_is_learned_is_kept_and_nothing_else_is() -> None:
     frozen = replace(REPEATING, is_learning=False)
     Improviser(memory, RATE_HZ, frozen, seed=0, keep=kept.append).learn(attack(), body(), 1)
     assert kept == [event]
+
+
+def share_doubled(path: Path, mode: Literal["auto", "shadow"], seed: int) -> float:
+    """Play a memory to itself, and give the share of notes at the pitch they answer."""
+    memory = Memory.load(path)
+    config = ImproviserConfig(mode=mode, is_learning=False)
+    player = improviser(memory, config, seed=seed)
+    doubled = []
+    for i in range(1, memory.n_events + 1):
+        event = memory.event(i)
+        heard = attack(i, round(event.onset_s * RATE_HZ), pitch=event.pitch)
+        answer = player.answer(heard, token=int(event.frame[0]), is_considered=True)
+        if math.isfinite(event.pitch):
+            doubled += [note.pitch == round(event.pitch) for note in answer.notes]
+    return sum(doubled) / len(doubled)
+
+
+def test_a_player_whose_take_is_the_memory_is_not_merely_doubled(take_memory: Path) -> None:
+    """A shadow doubles most notes; with its modes it is a third at most, over several evenings."""
+    seeds = range(6)
+    assert np.mean([share_doubled(take_memory, "shadow", seed) for seed in seeds]) > 0.5
+    assert np.mean([share_doubled(take_memory, "auto", seed) for seed in seeds]) < 1 / 3
+
+
+def test_a_rest_has_its_reason_and_a_change_of_mode_comes_with_its_answer() -> None:
+    """An imitation has nothing to say to the first note."""
+    player = improviser(learned(), ImproviserConfig(mode="imitate"))
+    first = player.answer(attack(), token=0, is_considered=True)
+    assert (first.notes, first.state, first.why) == ((), None, REST)
+    assert first.turn == Turn("imitate", "asked for")
+    assert player.answer(attack(1, RATE_HZ), token=0, is_considered=True).turn is None

@@ -47,7 +47,7 @@ def rehearse(
         listener=Listener(file.rate_hz, config),
         encoder=encoder,
         codebook=Codebook(memory.centroids),
-        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(), seed=seed),
+        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(mode="shadow"), seed=seed),
         make_player=lambda scheduler: NotePlayer([sink], scheduler),
         budget=BudgetConfig(),
         performance=performance,

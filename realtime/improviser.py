@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from oracle.event import Event, Note
+from oracle.event import Event, EventTracker, Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.trace import Trace
@@ -149,8 +149,10 @@ class Improviser:
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
         event = self._memory.event(1)
+        tracker = EventTracker()
         scratch = self._memory.emptied()
-        for _ in range(_WARM_UP_EVENTS):
+        for i in range(_WARM_UP_EVENTS):
+            tracker.track(0.5 * i, pitch=event.pitch, velocity=event.velocity, token=0)
             scratch.learn(event)
         navigator = Navigator(scratch.oracle, scratch.attributes, self._config.navigation())
         navigator.step({"gesture_token": 0, "pitch_class": 0, "register": 4})

@@ -259,7 +259,8 @@ def event_metric(frames: ArrayLike, centroids: NDArray[np.float32]) -> EventMetr
 
     Timbre, pitch and time weigh the same, however many of their dimensions were heard; within a
     dimension the unit is its spread over the memory, but no less than what counts as the same in a
-    request: the tempo of a steady player says nothing by its last digits. Tokens are compared by their centroids.
+    request: the tempo of a steady player says nothing by its last digits. Tokens are compared by
+    their centroids.
 
     Parameters
     ----------

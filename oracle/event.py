@@ -130,7 +130,7 @@ class EventTracker:
     """Turn onsets, as they are decided, into the fifteen dimensions of the event.
 
     One tracker hears one stream: what an event is depends on those before it. All but the
-    consonance, which takes longer to hear, is known at decision time; the learner adds it.
+    consonance, which takes longer to hear, is known at decision time; the transcriber adds it.
     """
 
     def __init__(self) -> None:
@@ -212,6 +212,11 @@ class EventTracker:
         self._fifths = self._fifths * faded + direction
         self._weight = self._weight * faded + 1
         return min(1.0, max(0.0, fit)) if fit == fit else fit
+
+
+def consonance(roughness: float) -> float:
+    """Return 1 − roughness, no less than 0; NaN where it was not heard."""
+    return math.nan if math.isnan(roughness) else max(0.0, 1.0 - roughness)
 
 
 def tenney_height(interval_semitones: float) -> float:

@@ -148,6 +148,7 @@ class Improviser:
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
+        Transcriber.warm_up()
         event = self._memory.event(1)
         tracker = EventTracker()
         scratch = self._memory.emptied()

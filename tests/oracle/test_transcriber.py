@@ -46,13 +46,47 @@ def test_a_note_is_never_shorter_than_an_instrument_can_sound(duration_s: float)
     assert event.duration_s == duration_s
 
 
+def test_the_body_adds_the_consonance_that_the_attack_lacks() -> None:
+    """It takes longer to hear than there is to decide: the lookup goes without, the memory with."""
+    transcriber, record = Transcriber(RATE_HZ), attack()
+    looked_up = transcriber.attend(record, 3)
+    event = transcriber.complete(looked_up, record, body(roughness=0.12))
+    place = DIM_INDEX["consonance"]
+    assert math.isnan(looked_up[place])
+    assert event.frame[place] == pytest.approx(0.88)
+    assert np.array_equal(
+        np.delete(event.frame, place), np.delete(looked_up, place), equal_nan=True
+    )
+
+
+@pytest.mark.parametrize(("roughness", "expected"), [(0.0, 1.0), (1.5, 0.0), (math.nan, math.nan)])
+def test_consonance_stays_in_range_or_missing(roughness: float, expected: float) -> None:
+    """What is rougher than a minor second is as far as the scale goes; unheard is not average."""
+    event = Transcriber(RATE_HZ).transcribe(attack(), body(roughness=roughness), None)
+    assert event.frame[DIM_INDEX["consonance"]] == pytest.approx(expected, nan_ok=True)
+
+
+def test_louder_than_usual_is_an_accent_of_the_beat() -> None:
+    """The same onsets have another beat phase where others of them are loud."""
+    phases = []
+    for loud in (0, 1):
+        transcriber = Transcriber(RATE_HZ)
+        for index in range(24):
+            record = attack(index, index * RATE_HZ // 4)
+            record["velocity"] = 100.0 if index % 2 == loud else 30.0
+            frame = transcriber.attend(record)
+        assert transcriber.beat is not None
+        phases.append(float(frame[DIM_INDEX["beat_phase"]]))
+    assert abs(phases[0] - phases[1]) == pytest.approx(0.5, abs=0.1)
+
+
 def test_events_follow_each_other_in_one_stream() -> None:
     """Each frame is the tracker's, which knows those before."""
     transcriber, tracker = Transcriber(RATE_HZ), EventTracker()
     for index, (onset_s, pitch) in enumerate([(0.5, 60.0), (1.0, 64.0), (1.75, 67.0)]):
         record = attack(index, round(onset_s * RATE_HZ), pitch=pitch)
         event = transcriber.transcribe(record, body(index), index)
-        expected = tracker.track(onset_s, pitch=pitch, token=index)
+        expected = tracker.track(onset_s, pitch=pitch, velocity=64.0, token=index)
         assert np.array_equal(event.frame, expected, equal_nan=True)
     assert np.isfinite(event.frame[DIM_INDEX["log2_interval"]])
 

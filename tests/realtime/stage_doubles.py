@@ -1,5 +1,6 @@
 """Doubles and checks for tests of what lies between the listener's records and the notes."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -42,14 +43,18 @@ def attack(
 
 
 def body(
-    index: int = 0, notes: tuple[tuple[int, int], ...] = ((60, 64),), duration_s: float = 0.5
+    index: int = 0,
+    notes: tuple[tuple[int, int], ...] = ((60, 64),),
+    duration_s: float = 0.5,
+    roughness: float = math.nan,
 ) -> np.void:
-    """Make the BODY record of an event: what (pitch, velocity) it was, and how long."""
+    """Make the BODY record of an event: what (pitch, velocity) it was, how long and how rough."""
     record = np.zeros(1, EVENT_DTYPE)
     record["index"] = index
     record["kind"] = BODY
     record["duration_frames"] = round(duration_s * RATE_HZ)
     record["n_notes"] = len(notes)
+    record["roughness"] = roughness
     for i, (pitch, velocity) in enumerate(notes):
         record["note_pitch"][0, i] = pitch
         record["note_velocity"][0, i] = velocity

@@ -11,7 +11,7 @@ Whether they are as hard as those that the published method was measured on (1.0
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._run import Headline
 from models.audio_file import AudioFile
 from models.listener import ATTACK, Listener
 from oracle._ratios import indigestibilities
@@ -28,6 +29,7 @@ from oracle.ratios import analyse_phrase
 from oracle.rhythm import RhythmTracker
 
 JITTERS_MS = (0, 5, 10, 15, 25)
+SHARES_WANTED = (1.0, 1.0, 0.97, 0.92, 0.70)
 PATTERNS = {
     "even": ((1, 1, 1, 1), 0.5),
     "quarter, two eighths, quarter": ((2, 1, 1, 2), 0.25),
@@ -103,7 +105,7 @@ def share_exact(analyse: Analyse, jitter_ms: float, n_times: int, seed: int = 0)
     for durations, tick_s in PATTERNS.values():
         onsets_s = onsets_of(durations, tick_s)
         for _ in range(n_times):
-            played_s = onsets_s + rng.normal(0, jitter_ms / 1e3, onsets_s.size)
+            played_s = np.sort(onsets_s + rng.normal(0, jitter_ms / 1e3, onsets_s.size))
             n_right += analyse(played_s) == durations
     return n_right / (n_times * len(PATTERNS))
 
@@ -175,3 +177,32 @@ def rows(quick: bool, data: Path) -> dict[str, Any]:
         scores = {path.stem: score_beats(path) for path in tracks}
         result["beats"] = scores | {"mean": float(np.mean(list(scores.values())))}
     return result
+
+
+def headlines(result: dict[str, Any]) -> Iterator[Headline]:
+    """Pick what decides."""
+    for (ms, share), wanted in zip(result["exact"].items(), SHARES_WANTED, strict=True):
+        name = f"patterns exact at {ms} ms of jitter"
+        yield Headline(name=name, value=share, target=wanted, better="higher")
+    update = result["update"]
+    yield Headline(name="rhythm update p99", value=update["p99_us"] / 1e3, unit="ms", target=0.3)
+    if "beats" in result:
+        mean = result["beats"]["mean"]
+        yield Headline(name="drums, F of beats", value=mean, target=0.8, better="higher")
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the answers for a reader."""
+    for key, whose in (("exact", "ours"), ("exact_as_published", "as published")):
+        shares = (f"{ms} ms {share:.3f}" for ms, share in result.get(key, {}).items())
+        if key in result:
+            print(f"{f'patterns exact, {whose}':30}  {'  '.join(shares)}")
+    if "beats" in result:
+        scores = (f"{name} {score:.2f}" for name, score in result["beats"].items())
+        print(f"{'beats foretold, F':30}  {'  '.join(scores)}")
+    update = result["update"]
+    print(
+        f"rhythm update: p50 {update['p50_us']:.0f} µs, p99 {update['p99_us']:.0f}, max"
+        f" {update['max_us']:.0f}; p99 of the last tenth of {update['n_onsets']} onsets"
+        f" {update['last_p99_us']:.0f}"
+    )

@@ -74,7 +74,14 @@ class BeatTracker:
             Later than the one before.
         velocity
             MIDI velocity 1…127: what is louder than usual is an accent. NaN where unknown.
+
+        Raises
+        ------
+        ValueError
+            The onset is not finite, or not later than the one before.
         """
+        if not (np.isfinite(onset_s) and not onset_s <= self._onset_s):
+            raise ValueError(f"onset_s must be finite and > {self._onset_s}, got {onset_s}")
         if not np.isnan(self._onset_s):
             move_on(self._state, onset_s - self._onset_s)
         self._onset_s = onset_s

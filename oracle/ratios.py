@@ -88,16 +88,25 @@ class RatioAnalysis:
 
     def __init__(self) -> None:
         self._state = new_ratio_state()
+        self._onset_s = -math.inf
 
     def hear(self, onset_s: float) -> Ratio | None:
-        """Take the next onset, which is later than the one before.
+        """Take the next onset.
 
         Returns
         -------
         ratio
             None where there is nothing to say: at the first two onsets of a phrase, at one within
             50 ms of the last, and where no grid fits.
+
+        Raises
+        ------
+        ValueError
+            The onset is not finite, or not later than the one before.
         """
+        if not self._onset_s < onset_s < math.inf:
+            raise ValueError(f"onset_s must be finite and > {self._onset_s}, got {onset_s}")
+        self._onset_s = onset_s
         n_onsets = self._state.counts[0]
         if n_onsets and onset_s - self._state.onsets_s[n_onsets - 1] < MERGE_S:
             return None
@@ -139,6 +148,11 @@ def analyse_phrase(onsets_s: ArrayLike) -> Ratio | None:
     -------
     ratio
         Of the last onset, None for fewer than three events.
+
+    Raises
+    ------
+    ValueError
+        The onsets are not finite and strictly increasing.
     """
     analysis, ratio = RatioAnalysis(), None
     for onset_s in np.asarray(onsets_s, np.float64):

@@ -92,6 +92,15 @@ def test_whatever_is_played_there_is_a_tempo_in_range() -> None:
         assert math.isfinite(beat.last_s)
 
 
+@pytest.mark.parametrize("onset_s", [1.0, 0.5, math.nan, math.inf])
+def test_an_onset_out_of_order_is_refused(onset_s: float) -> None:
+    """Time goes on."""
+    tracker = BeatTracker()
+    tracker.hear(1.0)
+    with pytest.raises(ValueError, match=r"onset_s must be finite and > 1\.0, got"):
+        tracker.hear(onset_s)
+
+
 def test_the_beats_of_drums_can_be_foretold(shared_data: Path) -> None:
     """Two of the annotated tracks; the benchmark scores all six."""
     for name in ("Rock", "Reggae"):

@@ -195,6 +195,15 @@ def test_whatever_is_played_stays_in_range(intervals_s: list[float]) -> None:
         assert ratio.indigestibility >= 0
 
 
+@pytest.mark.parametrize("onset_s", [1.0, 0.5, math.nan, math.inf])
+def test_an_onset_out_of_order_is_refused(onset_s: float) -> None:
+    """Time goes on."""
+    analysis = RatioAnalysis()
+    analysis.hear(1.0)
+    with pytest.raises(ValueError, match=r"onset_s must be finite and > 1\.0, got"):
+        analysis.hear(onset_s)
+
+
 def test_the_same_onsets_give_the_same_numbers() -> None:
     """To the last bit."""
     onsets_s = np.cumsum(np.random.default_rng(3).uniform(0.06, 0.7, 200)).tolist()

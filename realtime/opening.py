@@ -192,7 +192,7 @@ def keeping(
         n_events = replay(memory, journal.payloads, config.max_events)
         if n_events:
             tell(
-                f"Events learned on stage before, and known: {n_events} (--afresh leaves them out)."
+                f"Events learned on stage before: {n_events} (--afresh leaves them out)."
             )
         yield journal.keep
 

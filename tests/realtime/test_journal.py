@@ -217,7 +217,7 @@ def test_the_player_is_told_what_is_gone_on_with(path: Path) -> None:
     """Not the first time, when nothing was learned before."""
     assert begin(path)[1] == []
     memory, said = begin(path)
-    assert said == ["Events learned on stage before, and known: 1 (--afresh leaves them out)."]
+    assert said == ["Events learned on stage before: 1 (--afresh leaves them out)."]
     assert memory.n_events == len(PLAYED) + 1
 
 

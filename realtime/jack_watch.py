@@ -2,15 +2,16 @@
 
 RtMidi gives no sign of a dead server: its port spins for ever, holding the GIL, once 16 KiB are
 unread (RtMidi 5.0, ``MidiOutJack::sendMessage``). So a second, portless client of the same libjack
-counts the server's cycles and notices its end; its callbacks run compiled on JACK's threads. What
-libjack would print, which a musician can do nothing with, is silenced here. Made, asked and closed
-on the loop thread; asking never waits.
+counts the server's cycles and notices its end; its callbacks run compiled on JACK's threads. It
+also knows who is connected to a port, and connects. What libjack would print, which a musician can
+do nothing with, is silenced here. Made, asked and closed on the loop thread; asking never waits.
 """
 
 import ctypes
+import itertools
 import time
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import rtmidi
@@ -19,6 +20,8 @@ from numba import carray, cfunc, types
 _N_CYCLES: Final = 0
 _IS_DOWN: Final = 1
 _JACK_NO_START_SERVER: Final = 1
+_JACK_PORT_IS_OUTPUT: Final = 2
+_JACK_MIDI_TYPE: Final = b"8 bit raw midi"
 _DRAIN_CYCLES: Final = 2  # one that reads what was just sent, one that surely came after it
 _DRAIN_TIMEOUT_S: Final = 0.25
 _UNREAD_LIMIT: Final = 1024  # messages; 2340 of three bytes fill RtMidi's ring
@@ -48,6 +51,38 @@ class JackWatch:
         self._library.jack_on_shutdown(self._client, _note_shutdown.address, counters)
         self._library.jack_activate(self._client)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the server has ended."""
+        return bool(self._counters[_IS_DOWN])
+
+    def outputs(self, pattern: str) -> list[str]:
+        """Name the MIDI ports that send and whose names match a regular expression."""
+        found = self._library.jack_get_ports(
+            self._client, pattern.encode(), _JACK_MIDI_TYPE, _JACK_PORT_IS_OUTPUT
+        )
+        return self._names(found)
+
+    def receivers(self, port: str) -> list[str]:
+        """Name the ports that a port is connected to."""
+        handle = self._library.jack_port_by_name(self._client, port.encode())
+        if not handle:
+            return []
+        return self._names(self._library.jack_port_get_all_connections(self._client, handle))
+
+    def connect(self, port: str, receiver: str) -> bool:
+        """Connect two ports, and say whether they are connected now."""
+        return receiver in self.receivers(port) or not self._library.jack_connect(
+            self._client, port.encode(), receiver.encode()
+        )
+
+    def _names(self, found: Any) -> list[str]:
+        """Take what JACK allocated."""
+        names = [name.decode() for name in itertools.takewhile(bool, found or ())]
+        if found:
+            self._library.jack_free(found)
+        return names
+
     def takes_message(self) -> bool:
         """Say whether one more message can be sent without waiting, and count it."""
         n_cycles = int(self._counters[_N_CYCLES])
@@ -55,7 +90,7 @@ class JackWatch:
             self._n_cycles_seen = n_cycles
             self._n_unread = 0
         self._n_unread += 1
-        return not self._counters[_IS_DOWN] and self._n_unread <= _UNREAD_LIMIT
+        return not self.is_down and self._n_unread <= _UNREAD_LIMIT
 
     def wait_drained(self) -> None:
         """Wait until the server has surely read what was sent, at most a quarter of a second."""
@@ -63,7 +98,7 @@ class JackWatch:
         give_up_s = time.monotonic() + _DRAIN_TIMEOUT_S
         while (
             self._counters[_N_CYCLES] < end_cycle
-            and not self._counters[_IS_DOWN]
+            and not self.is_down
             and time.monotonic() < give_up_s
         ):
             time.sleep(0.001)
@@ -92,6 +127,14 @@ def _libjack() -> ctypes.CDLL:
             getattr(library, name).argtypes = [ctypes.c_void_p] * 3
         for name in ("jack_activate", "jack_client_close"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
+        library.jack_get_ports.argtypes = [ctypes.c_void_p, *[ctypes.c_char_p] * 2, ctypes.c_ulong]
+        library.jack_port_get_all_connections.argtypes = [ctypes.c_void_p] * 2
+        for name in ("jack_get_ports", "jack_port_get_all_connections"):
+            getattr(library, name).restype = ctypes.POINTER(ctypes.c_char_p)
+        library.jack_free.argtypes = [ctypes.c_void_p]
+        library.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        library.jack_port_by_name.restype = ctypes.c_void_p
+        library.jack_connect.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
         for name in ("jack_set_error_function", "jack_set_info_function"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
             getattr(library, name)(_ignore_text.address)

@@ -6,7 +6,8 @@ anything it is seen to be there, so that its library has nothing to say on the m
 """
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -34,14 +35,20 @@ class MidiPort:
     ----------
     midi_out
         Opened; this object closes it.
+    name
+        Of the port it is connected to, or of itself if it is `is_virtual`.
     watch
         For a JACK port, whether its server lives.
     """
 
-    def __init__(self, midi_out: rtmidi.MidiOut, name: str, watch: JackWatch | None) -> None:
+    def __init__(
+        self, midi_out: rtmidi.MidiOut, name: str, *, is_virtual: bool, watch: JackWatch | None
+    ) -> None:
         self._midi_out = midi_out
         self._name = name
+        self._is_virtual = is_virtual
         self._watch = watch
+        self._is_closed = False
 
     @property
     def name(self) -> str:
@@ -63,10 +70,57 @@ class MidiPort:
         except rtmidi.RtMidiError as error:
             raise MidiPortError(f"The MIDI port {self._name} is gone ({error}).") from None
 
+    @property
+    def system(self) -> int:
+        """RtMidi's number of the system it is in."""
+        number: int = self._midi_out.get_current_api()
+        return number
+
+    @property
+    def is_served(self) -> bool:
+        """Whether its MIDI system is there, so far as it says."""
+        return self._watch is None or not self._watch.is_down
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the port that it was opened for is there; others may come and go at its own."""
+        return self.is_served and (self._is_virtual or self._name in self._midi_out.get_ports())
+
+    @property
+    def receivers(self) -> list[str]:
+        """Names of the ports that hear it, so far as the system says."""
+        if not self._is_virtual:
+            return [self._name]
+        if self._watch is None or self._watch.is_down:
+            return []
+        return [name for port in self._own_ports() for name in self._watch.receivers(port)]
+
+    def connect(self, receivers: Iterable[str]) -> None:
+        """Let those who heard a virtual port of the same name before hear this one."""
+        if self._is_virtual and self._watch is not None and not self._watch.is_down:
+            for port in self._own_ports()[-1:]:
+                for receiver in receivers:
+                    self._watch.connect(port, receiver)
+
+    def _own_ports(self) -> list[str]:
+        """Name the port as JACK does, which may have numbered the client."""
+        assert self._watch is not None
+        return self._watch.outputs(f"^{CLIENT_NAME}(-[0-9]+)?:{CLIENT_NAME}$")
+
     def close(self) -> None:
-        """Let what was sent go out, then close; twice is once."""
-        if self._midi_out.is_deleted:
+        """Let what was sent go out, then close; twice is once.
+
+        What is left of a server that is gone takes a second to clear away, and is not waited for.
+        """
+        if self._is_closed:
             return
+        self._is_closed = True
+        if self.is_served:
+            self._close()
+        else:
+            threading.Thread(target=self._close, name="port closer", daemon=True).start()
+
+    def _close(self) -> None:
         if self._watch is not None:
             self._watch.wait_drained()
         self._midi_out.close_port()
@@ -160,7 +214,7 @@ def _open(system: int, name: str | None) -> MidiPort:
             midi_out.open_port(midi_out.get_ports().index(name), CLIENT_NAME)
         watch = JackWatch() if system == rtmidi.API_UNIX_JACK else None
         undo.pop_all()
-    return MidiPort(midi_out, name or CLIENT_NAME, watch)
+    return MidiPort(midi_out, name or CLIENT_NAME, is_virtual=name is None, watch=watch)
 
 
 @contextmanager

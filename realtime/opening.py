@@ -191,9 +191,7 @@ def keeping(
     with journal:
         n_events = replay(memory, journal.payloads, config.max_events)
         if n_events:
-            tell(
-                f"Events learned on stage before: {n_events} (--afresh leaves them out)."
-            )
+            tell(f"Events learned on stage before: {n_events} (--afresh leaves them out).")
         yield journal.keep
 
 

@@ -1,0 +1,232 @@
+"""Supervisor: a small parent that keeps a performer alive, and silences the ports if it dies.
+
+Run as ``python -m realtime.supervisor`` with the options of ``realtime.perform``, which does so
+itself with ``--headless``. It owns nothing real-time and imports nothing heavy: 20 MB, asleep but
+for a few beats a second. The performer says through a pipe that its loop turns and who hears it;
+when the pipe closes the performer is dead. Then every note is ended on the ports it was heard at,
+and it is started again: at once after a device that went away, soon after anything else, and not
+any more when it keeps dying. Nothing it asks of the MIDI system can hold up the restart.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from realtime.panic import panic_messages
+
+DEVICE_GONE: Final = 75
+"""Exit code of a performer whose audio input went away (EX_TEMPFAIL): to be started again."""
+
+BEAT_FD: Final = "MUSICHAL_BEAT_FD"
+LAST_BEAT: Final = "MUSICHAL_LAST_BEAT"
+"""Names in the environment: the pipe's descriptor, and what the last performer said of itself."""
+
+_TICK_S: Final = 0.1
+_HUNG_S: Final = 2.0
+_PREPARING_S: Final = 300.0
+_ENDING_S: Final = 15.0
+_MOST_DEATHS: Final = 5
+_WITHIN_S: Final = 60.0
+_LONGEST_DELAY_S: Final = 4.0
+_PANIC_S: Final = 0.4
+_DRAIN_S: Final = 0.1
+_PANIC_CLIENT: Final = "MusicHal panic"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Performer:
+    """One process that performs, and what it has said.
+
+    Parameters
+    ----------
+    command
+        What to run.
+    last_beat
+        What the one before it said of itself.
+
+    Attributes
+    ----------
+    last_beat : dict
+        What it said of itself while it played: its input, its port's system, channels and receivers.
+    """
+
+    def __init__(self, command: Sequence[str], last_beat: dict[str, Any]) -> None:
+        read_fd, write_fd = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, BEAT_FD: str(write_fd), LAST_BEAT: json.dumps(last_beat)},
+                pass_fds=(write_fd,),
+                process_group=0,  # a terminal's Ctrl-C comes through the supervisor, once
+            )
+        finally:
+            os.close(write_fd)
+        os.set_blocking(read_fd, False)
+        self._fd = read_fd
+        self._said = b""
+        self._silent_s = 0.0
+        self.has_played = False
+        self.last_beat = last_beat
+        self.was_hung = False
+        self._limit_s = _PREPARING_S
+
+    def wait_ended(self, tick_s: float) -> bool:
+        """Listen for a moment, kill it if it hangs, and say whether it has ended."""
+        began_s = time.monotonic()
+        readable = bool(select.select([self._fd], [], [], tick_s)[0])
+        if readable and not self._listen():
+            self._process.wait()
+            os.close(self._fd)
+            return True
+        # a machine that slept, or a supervisor that was stopped, has not waited
+        self._silent_s += min(time.monotonic() - began_s, 2 * tick_s)
+        if self._silent_s > self._limit_s:
+            self.was_hung = True
+            self._process.kill()
+        return False
+
+    def end(self, number: int) -> None:
+        """Pass a signal on; from now on it has some time to end."""
+        self._process.send_signal(number)
+        self._silent_s = 0.0
+        self._limit_s = _ENDING_S
+
+    @property
+    def code(self) -> int:
+        """How it ended, negative if by a signal."""
+        return int(self._process.returncode)
+
+    def _listen(self) -> bool:
+        """Take what it says, and say whether its end of the pipe is open."""
+        try:
+            heard = os.read(self._fd, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not heard:
+            return False
+        *lines, self._said = (self._said + heard).split(b"\n")
+        for line in lines:
+            beat = json.loads(line)
+            self._silent_s = 0.0
+            if beat:
+                self.has_played = True
+                self.last_beat = beat
+                if self._limit_s == _PREPARING_S:
+                    self._limit_s = _HUNG_S
+        return True
+
+
+def supervise(command: Sequence[str]) -> int:
+    """Keep a command running until it ends as it should, and return its exit code."""
+    passed_on = _SignalBox()
+    deaths: deque[float] = deque()
+    last_beat: dict[str, Any] = {}
+    has_played = False
+    while True:
+        performer = Performer(command, last_beat)
+        signals = 0
+        while not performer.wait_ended(_TICK_S):
+            for number in passed_on.take():
+                performer.end(number)
+                signals += 1
+        code = performer.code
+        has_played |= performer.has_played
+        last_beat = performer.last_beat
+        if code == 0 or signals or (code > 0 and not has_played):
+            return code if code >= 0 else 128 - code
+        silenced = silence(last_beat)
+        now_s = time.monotonic()
+        if code != DEVICE_GONE:
+            deaths.append(now_s)
+            while now_s - deaths[0] > _WITHIN_S:
+                deaths.popleft()
+        how = "hung" if performer.was_hung else _how_it_ended(code)
+        _say("supervisor.performer_died", how=how, silenced=silenced)
+        if len(deaths) >= _MOST_DEATHS:
+            _say(
+                "supervisor.gave_up",
+                notice=f"The performance has died {len(deaths)} times within a minute, last: "
+                f"{how}: see what it said before, and start it again.",
+            )
+            return 1
+        delay_s = 0.0 if len(deaths) < 2 else min(_LONGEST_DELAY_S, 0.5 * 2 ** (len(deaths) - 2))
+        if passed_on.wait(delay_s):
+            return 0
+        command = [part for part in command if part != "--afresh"]
+
+
+class _SignalBox:
+    """Signals to be passed on, as they come."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._read_fd, write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        os.set_blocking(write_fd, False)
+        signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup's way to play on
+                signal.signal(number, lambda number, frame: self._numbers.append(number))
+
+    def take(self) -> list[int]:
+        """Give those that have come since the last time."""
+        taken, self._numbers = self._numbers, []
+        return taken
+
+    def wait(self, delay_s: float) -> bool:
+        """Wait, and say whether a signal came first."""
+        select.select([self._read_fd], [], [], delay_s)
+        return bool(self._numbers)
+
+
+def silence(last_beat: dict[str, Any]) -> list[str]:
+    """End every note at the ports a performer was heard at, and name those that were told."""
+    told: list[str] = []
+    if last_beat.get("system") is not None and last_beat["channels"]:
+        telling = threading.Thread(target=_tell_all, args=(last_beat, told), daemon=True)
+        telling.start()
+        telling.join(_PANIC_S)  # a MIDI system that hangs does not hold up the restart
+    return list(told)
+
+
+def _tell_all(last_beat: dict[str, Any], told: list[str]) -> None:
+    import rtmidi
+
+    with contextlib.ExitStack() as way_out:
+        for name in last_beat["receivers"]:
+            with contextlib.suppress(rtmidi.RtMidiError, ValueError):  # that port is gone, too
+                midi_out = rtmidi.MidiOut(last_beat["system"], name=_PANIC_CLIENT)
+                way_out.callback(midi_out.delete)
+                midi_out.open_port(midi_out.get_ports().index(name), _PANIC_CLIENT)
+                for message in panic_messages(last_beat["channels"]):
+                    midi_out.send_message(message)
+                told.append(name)
+        time.sleep(_DRAIN_S)
+
+
+def _how_it_ended(code: int) -> str:
+    if code == DEVICE_GONE:
+        return "the audio input went away"
+    return f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _say(event: str, **data: object) -> None:
+    """Log a line, if anybody still reads it."""
+    try:
+        sys.stderr.write(json.dumps({"event": event, "level": "error", **data}) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(supervise([sys.executable, "-m", "realtime.perform", *sys.argv[1:]]))

@@ -50,6 +50,9 @@ _SILENCE_S: Final = 1.0
 _SILENCE_BLOCKS: Final = 4
 """A stream that has not called back for so long has stopped, whatever it says."""
 
+_GONE_CLOSE_S: Final = 0.2
+"""How long to wait for the closing of a stream whose device is gone: it may be minutes."""
+
 _USER_DATA_DTYPE: Final = np.dtype(
     [
         (name, np.int64)
@@ -189,6 +192,8 @@ class AudioInput:
             max(_SILENCE_S, _SILENCE_BLOCKS * self.block_frames / self.rate_hz) * NS_PER_S
         )
         self._closer: threading.Thread | None = None
+        self._close_s = STOP_S
+        self._checked_ns = monotonic_ns()
 
     def _open(self, device: InputDevice, n_channels: int) -> Any:
         callback, finished = _compiled()
@@ -226,7 +231,7 @@ class AudioInput:
         with refusals(DeviceGoneError, what, "reconnect it and try again"):
             # the waiting thread keeps what a late callback would write to
             call_within(ANSWER_S, lambda: self._stream.start())
-        self.counters[BEAT_NS] = monotonic_ns()  # starting may take seconds
+        self.counters[BEAT_NS] = self._checked_ns = monotonic_ns()  # starting may take seconds
 
     def stop(self) -> bool:
         """Close the stream, and say whether it is closed. Harmless when repeated.
@@ -237,7 +242,7 @@ class AudioInput:
         if self._closer is None:
             self._closer = threading.Thread(target=self._close, name="capture closer", daemon=True)
             self._closer.start()
-            self._closer.join(STOP_S)
+            self._closer.join(self._close_s)
             if self._closer.is_alive():
                 abandon_portaudio()
             end(self._feed)
@@ -258,8 +263,12 @@ class AudioInput:
             return
         what = f"The input {self.name!r} has stopped"
         remedy = "reconnect it, or restart its audio server"
-        is_silent = monotonic_ns() - self.counters[BEAT_NS] > self._silence_ns
+        now_ns = monotonic_ns()
+        was_suspended = now_ns - self._checked_ns > self._silence_ns // 2  # as the stream was
+        self._checked_ns = now_ns
+        is_silent = not was_suspended and now_ns - self.counters[BEAT_NS] > self._silence_ns
         with refusals(DeviceGoneError, what, remedy):
             is_active = self._stream.active
         if is_silent or has_ended(self.counters) or not is_active:
+            self._close_s = _GONE_CLOSE_S
             raise DeviceGoneError(f"{what}: {remedy}.")

@@ -78,6 +78,19 @@ def portaudio_is_abandoned() -> bool:
     return _is_abandoned
 
 
+def look_again() -> None:
+    """Let PortAudio find out anew which devices there are; only while no stream is open.
+
+    Raises
+    ------
+    DeviceGoneError
+        It does not answer any more, and will not in this process.
+    """
+    with refusals(DeviceGoneError, "The audio inputs cannot be listed", _RESTART) as sounddevice:
+        call_within(ANSWER_S, sounddevice._terminate)
+        call_within(ANSWER_S, sounddevice._initialize)
+
+
 def find_input(wanted: str | int) -> InputDevice:
     """Find the one input meant by an index, "default", a name, or a part of a name.
 

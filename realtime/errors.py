@@ -23,3 +23,7 @@ class DeviceFormatError(AudioInputError):
 
 class DeviceGoneError(AudioInputError):
     """Raised when an input that was playing has stopped by itself."""
+
+
+class SupervisorGoneError(LiveError):
+    """Raised when the supervisor of a performer that waits for its input has ended."""

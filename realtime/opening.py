@@ -5,6 +5,7 @@ nothing was named and the machine has nothing, and says so; what was named is ha
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,21 +16,32 @@ from models.audio_file import SUFFIXES, AudioFile
 from models.output_path import OutputPathError, require_writable
 from oracle.memory import Memory
 from realtime.capture import AudioInput
+from realtime.devices import look_again
 from realtime.doorbell import Doorbell
-from realtime.errors import DeviceNotFoundError, PortAudioMissingError
+from realtime.errors import (
+    DeviceFormatError,
+    DeviceNotFoundError,
+    PortAudioMissingError,
+    SupervisorGoneError,
+)
 from realtime.file_source import FileSource
 from realtime.improviser import LIVE_SOURCE, ImproviserConfig, Keep
 from realtime.journal import Journal, replay
 from realtime.journal_file import JournalUnwritableError
 from realtime.midi import NoteSink
 from realtime.midi_file import MIDI_SUFFIXES, MidiFileSink
-from realtime.midi_ports import VIRTUAL, MidiPort, MidiPortError, open_port
+from realtime.midi_ports import VIRTUAL, MidiPortError, open_port
+from realtime.returning_port import ReturningPort
 from realtime.source import CaptureConfig
+from realtime.supervised import Supervised
 
 TAKE: Final = Path(__file__).resolve().parent.parent / "takes" / "calling_card.flac"
 DEFAULT_MIDI_FILE: Final = Path("performance.mid")
 NO_PORT: Final = "none"
 REPORT_SUFFIXES: Final = (".json",)
+
+_AGAIN_S: Final = 0.25
+"""How often an input that is waited for is looked for."""
 
 Tell = Callable[[str], None]
 """Tells the player something, in a line."""
@@ -76,8 +88,11 @@ def open_source(
     config: CaptureConfig,
     frames_ready: Doorbell,
     tell: Tell,
+    supervised: Supervised,
 ) -> AudioInput | FileSource:
     """Open what is listened to in real time.
+
+    A supervised performer waits for an input that is not there (yet, or any more).
 
     Parameters
     ----------
@@ -93,8 +108,13 @@ def open_source(
     if recording is not None:
         return FileSource(recording, config, frames_ready)
     is_named = device is not None or config.device != CaptureConfig().device
+    config = replace(config, device=device or config.device)
+    if supervised:
+        if supervised.input is not None and not is_named:
+            config = replace(config, device=supervised.input)
+        return _awaited_input(config, frames_ready, tell, supervised)
     try:
-        return AudioInput(replace(config, device=device or config.device), frames_ready)
+        return AudioInput(config, frames_ready)
     except (PortAudioMissingError, DeviceNotFoundError) as error:
         if is_named:
             raise
@@ -102,11 +122,29 @@ def open_source(
     return FileSource(open_take(config), config, frames_ready)
 
 
+def _awaited_input(
+    config: CaptureConfig, frames_ready: Doorbell, tell: Tell, supervised: Supervised
+) -> AudioInput:
+    """Open an audio input as soon as it is there."""
+    is_said = False
+    while True:
+        try:
+            return AudioInput(config, frames_ready)
+        except (DeviceNotFoundError, DeviceFormatError) as error:
+            if not is_said:
+                tell(f"{error} Waiting for it.")
+                is_said = True
+        if not supervised.beat():
+            raise SupervisorGoneError("The supervisor has ended, and so does what it started.")
+        time.sleep(_AGAIN_S)
+        look_again()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outlets:
     """Where the notes go."""
 
-    port: MidiPort | None
+    port: ReturningPort | None
     midi_file: MidiFileSink | None
 
     @property
@@ -133,8 +171,12 @@ class Outlets:
             tell(f"No note was played, so {self.midi_file.name} was not written.")
 
 
-def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> Outlets:
+def open_outlets(
+    options: argparse.Namespace, *, is_take: bool, tell: Tell, supervised: Supervised
+) -> Outlets:
     """Open where the notes go, and say where that is.
+
+    A supervised performer goes on without a port that is not there, until it is.
 
     Parameters
     ----------
@@ -150,10 +192,10 @@ def open_outlets(options: argparse.Namespace, *, is_take: bool, tell: Tell) -> O
     """
     port, midi_file = None, options.midi_file
     if options.midi_out not in (None, NO_PORT):
-        port = open_port(options.midi_out)
+        port = _returning_port(options.midi_out, supervised)
     elif options.midi_out is None and options.pace == "realtime":
         try:
-            port = open_port(VIRTUAL)
+            port = _returning_port(VIRTUAL, supervised)
         except MidiPortError:
             midi_file = midi_file or DEFAULT_MIDI_FILE
     if is_take:
@@ -193,6 +235,18 @@ def keeping(
         if n_events:
             tell(f"Events learned on stage before: {n_events} (--afresh leaves them out).")
         yield journal.keep
+
+
+def _returning_port(wanted: str, supervised: Supervised) -> ReturningPort:
+    """Open a port, and let those hear it who heard the last performer's."""
+    try:
+        port = ReturningPort(wanted, open_port(wanted))
+    except MidiPortError:
+        if not supervised:
+            raise
+        port = ReturningPort(wanted, None)
+    port.connect(supervised.receivers)
+    return port
 
 
 def _is_same(path: Path, other: Path | None) -> bool:

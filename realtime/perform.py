@@ -8,6 +8,7 @@ exit code. It never starts to play with something other than what was asked for.
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from realtime.command_line import parse
 from realtime.config import Config, load_config, require_time_to_capture
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
-from realtime.errors import LiveError
+from realtime.errors import DeviceGoneError, LiveError
 from realtime.file_source import FileSource
 from realtime.forgetting import Aside, at_once
 from realtime.improviser import Improviser, Keep
@@ -52,6 +53,9 @@ from realtime.opening import (
 from realtime.recorder import recorded
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance, Reporter
+from realtime.returning_port import ReturningPort
+from realtime.supervised import Supervised
+from realtime.supervisor import DEVICE_GONE
 from realtime.telemetry import configure_logging
 
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -81,6 +85,9 @@ class Parts:
     seed: int
     about: dict[str, Any]
     record: Path | None
+    supervised: Supervised
+    port: ReturningPort | None = None
+    input: str | None = None
     keep: Keep = lambda event: None
 
     def make_player(self, scheduler: Scheduler, *more: NoteSink) -> NotePlayer:
@@ -113,16 +120,29 @@ def main(arguments: list[str] | None = None) -> int:
             perform(options, tell, ready)
     except _KNOWN as error:
         say_error(console, error)
-        return 1
+        return _code(error)
     except ExceptionGroup as group:
         known, unknown = group.split(_KNOWN)
         if known is None or unknown is not None:
             raise
         say_error(console, _first(known))
-        return 1
+        return _code(_first(known))
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def start(arguments: list[str]) -> int:
+    """Perform under a supervisor on a machine without a screen, and here on any other."""
+    options = parse(arguments)
+    if options.headless and options.pace == "realtime" and not Supervised():
+        os.execv(sys.executable, [sys.executable, "-m", "realtime.supervisor", *arguments])
+    return main(arguments)
+
+
+def _code(error: BaseException) -> int:
+    """Give the exit code, by which a supervisor knows what to do."""
+    return DEVICE_GONE if isinstance(error, DeviceGoneError) else 1
 
 
 def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) -> None:
@@ -134,6 +154,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         stream=sys.stderr,
     )
     require_outputs(options)
+    supervised = Supervised()
     recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
     config = as_learned(config, memory, options.memory)
@@ -143,7 +164,9 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
     source: AudioInput | FileSource | None = None
     frames_ready = Doorbell()
     if options.pace == "realtime":
-        source = open_source(recording, options.input, config.capture, frames_ready, tell)
+        source = open_source(
+            recording, options.input, config.capture, frames_ready, tell, supervised
+        )
         require_time_to_capture(source.block_frames, source.rate_hz, config.budget)
     elif options.input is not None and recording is None:
         raise NotLiveError(
@@ -159,6 +182,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         options,
         is_take=recording is None and not isinstance(source, AudioInput),
         tell=tell,
+        supervised=supervised,
     )
     file = recording or open_take(config.capture)
     about = {
@@ -176,6 +200,8 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         seed=options.seed,
         about=about,
         record=options.record,
+        supervised=supervised,
+        port=outlets.port,
     )
     report = Reporter(about, config.budget, options.report, is_headless=options.headless)
     performance = Performance()
@@ -186,7 +212,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
                 _rehearse(parts, file, options.seconds, performance)
             elif isinstance(source, AudioInput):
                 with keeping(options, memory, config.improviser, tell) as keep:
-                    live = replace(parts, keep=keep)
+                    live = replace(parts, keep=keep, input=source.name)
                     _play(live, source, frames_ready, options.seconds, performance, tell, ready)
             else:
                 _play(parts, source, frames_ready, options.seconds, performance, tell, ready)
@@ -275,14 +301,16 @@ def _play(
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
         playing = f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it."
-        is_stopped = runner.run(_until_stopped(engine, seconds, lambda: tell(playing)))
+        is_stopped = runner.run(_until_stopped(engine, parts, seconds, lambda: tell(playing)))
     if isinstance(source, FileSource) and not is_stopped:
         _require_events(performance, source.name, config)
     elif performance.n_events == 0:
         tell("Nothing was heard.")
 
 
-async def _until_stopped(engine: Engine, seconds: float | None, begin: Callable[[], None]) -> bool:
+async def _until_stopped(
+    engine: Engine, parts: Parts, seconds: float | None, begin: Callable[[], None]
+) -> bool:
     """Play, and say whether a signal ended it: Ctrl-C, a polite kill, or a terminal that closed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -290,7 +318,8 @@ async def _until_stopped(engine: Engine, seconds: float | None, begin: Callable[
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's way to play on
             loop.add_signal_handler(number, stop.set)
     begin()
-    await engine.run(stop, seconds)
+    async with parts.supervised.beside(listening_to=parts.input, port=parts.port, stop=stop.set):
+        await engine.run(stop, seconds)
     return stop.is_set()
 
 
@@ -318,4 +347,4 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start(sys.argv[1:]))

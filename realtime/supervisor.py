@@ -56,7 +56,7 @@ class Performer:
     Attributes
     ----------
     last_beat : dict
-        What it said of itself while it played: its input, its port's system, channels and receivers.
+        What it said while it played: its input, its port's system, channels and receivers.
     """
 
     def __init__(self, command: Sequence[str], last_beat: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Journal: what does a SIGKILL at any moment cost of what was learned?
+"""Journal: what a SIGKILL at any moment costs of what was learned.
 
 Budget: no start refused, never a second lost.
 Writers keep an event every five milliseconds, as no player could, in the real journal, until they

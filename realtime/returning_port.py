@@ -121,6 +121,8 @@ class ReturningPort:
         self._port, self._name = port, port.name
         self.connect(self._receivers)
         self._end_all_notes(port)
+        if self._port is None:
+            return
         _log.warning("midi.port_returned", port=self._name, n_missed=self.n_missed)
         self.n_missed = 0
 

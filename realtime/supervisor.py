@@ -5,23 +5,21 @@ itself with ``--headless``. It owns nothing real-time and imports nothing heavy:
 for a few beats a second. The performer says through a pipe that its loop turns and who hears it;
 when the pipe closes the performer is dead. Then every note is ended on the ports it was heard at,
 and it is started again: at once after a device that went away, soon after anything else, and not
-any more when it keeps dying. Nothing it asks of the MIDI system can hold up the restart.
+any more when it keeps dying.
 """
 
-import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from realtime.panic import panic_messages
+from realtime.panic import PanicPorts
 
 DEVICE_GONE: Final = 75
 """Exit code of a performer whose audio input went away (EX_TEMPFAIL): to be started again."""
@@ -31,15 +29,12 @@ LAST_BEAT: Final = "MUSICHAL_LAST_BEAT"
 """Names in the environment: the pipe's descriptor, and what the last performer said of itself."""
 
 _TICK_S: Final = 0.1
-_HUNG_S: Final = 2.0
+_HUNG_S: Final = 1.5
 _PREPARING_S: Final = 300.0
 _ENDING_S: Final = 15.0
 _MOST_DEATHS: Final = 5
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
-_PANIC_S: Final = 0.4
-_DRAIN_S: Final = 0.1
-_PANIC_CLIENT: Final = "MusicHal panic"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -131,10 +126,13 @@ def supervise(command: Sequence[str]) -> int:
     deaths: deque[float] = deque()
     last_beat: dict[str, Any] = {}
     has_played = False
+    panic = PanicPorts()
     while True:
         performer = Performer(command, last_beat)
         signals = 0
         while not performer.wait_ended(_TICK_S):
+            if performer.has_played:
+                panic.keep_ready(performer.last_beat["system"], performer.last_beat["receivers"])
             for number in passed_on.take():
                 performer.end(number)
                 signals += 1
@@ -143,7 +141,8 @@ def supervise(command: Sequence[str]) -> int:
         last_beat = performer.last_beat
         if code == 0 or signals or (code > 0 and not has_played):
             return code if code >= 0 else 128 - code
-        silenced = silence(last_beat)
+        silenced = panic.end_all_notes(last_beat.get("channels", []))
+        panic.let_go()
         now_s = time.monotonic()
         if code != DEVICE_GONE:
             deaths.append(now_s)
@@ -186,31 +185,6 @@ class _SignalBox:
         """Wait, and say whether a signal came first."""
         select.select([self._read_fd], [], [], delay_s)
         return bool(self._numbers)
-
-
-def silence(last_beat: dict[str, Any]) -> list[str]:
-    """End every note at the ports a performer was heard at, and name those that were told."""
-    told: list[str] = []
-    if last_beat.get("system") is not None and last_beat["channels"]:
-        telling = threading.Thread(target=_tell_all, args=(last_beat, told), daemon=True)
-        telling.start()
-        telling.join(_PANIC_S)  # a MIDI system that hangs does not hold up the restart
-    return list(told)
-
-
-def _tell_all(last_beat: dict[str, Any], told: list[str]) -> None:
-    import rtmidi
-
-    with contextlib.ExitStack() as way_out:
-        for name in last_beat["receivers"]:
-            with contextlib.suppress(rtmidi.RtMidiError, ValueError):  # that port is gone, too
-                midi_out = rtmidi.MidiOut(last_beat["system"], name=_PANIC_CLIENT)
-                way_out.callback(midi_out.delete)
-                midi_out.open_port(midi_out.get_ports().index(name), _PANIC_CLIENT)
-                for message in panic_messages(last_beat["channels"]):
-                    midi_out.send_message(message)
-                told.append(name)
-        time.sleep(_DRAIN_S)
 
 
 def _how_it_ended(code: int) -> str:

@@ -1,0 +1,149 @@
+"""A MIDI port that goes is said once, and one that comes back is open again without a note left."""
+
+import pytest
+import structlog
+
+from oracle.event import Note
+from realtime.midi import ALL_NOTES_OFF, Message, NotePlayer
+from realtime.midi_ports import MidiPort, MidiPortError
+from realtime.returning_port import ReturningPort
+from tests.realtime.midi_doubles import HandScheduler
+
+
+class FakePort(MidiPort):
+    """A port that goes when the test says so."""
+
+    def __init__(self, name: str = "Nord", receivers: tuple[str, ...] = ("Nord",)) -> None:
+        self._name = name
+        self.heard_by = list(receivers)
+        self.sent: list[Message] = []
+        self.is_gone = False
+        self.refuses = False
+        self.n_closed = 0
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is there."""
+        return not self.is_gone
+
+    @property
+    def receivers(self) -> list[str]:
+        """Who hears it."""
+        return self.heard_by
+
+    def connect(self, receivers: object) -> None:
+        """Let these hear it."""
+        assert isinstance(receivers, list)
+        self.heard_by = receivers
+
+    def send(self, message: Message, at_s: float) -> None:
+        """Remember a message."""
+        if self.refuses:
+            raise MidiPortError("The MIDI port Nord is gone.")
+        self.sent.append(message)
+
+    def close(self) -> None:
+        """Count the closings."""
+        self.n_closed += 1
+
+
+class Machine:
+    """Where ports are found, while they are there."""
+
+    def __init__(self) -> None:
+        self.port: FakePort | None = None
+        self.asked: list[str] = []
+
+    def open(self, wanted: str) -> MidiPort:
+        """Open the port."""
+        self.asked.append(wanted)
+        if self.port is None:
+            raise MidiPortError("No MIDI port has that name.")
+        return self.port
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """Give a machine without ports."""
+    return Machine()
+
+
+def events(logged: list[structlog.typing.EventDict]) -> list[str]:
+    """Name what was said."""
+    return [str(line["event"]) for line in logged]
+
+
+@pytest.mark.parametrize("is_noticed_by_sending", [True, False])
+def test_a_port_that_comes_back_plays_on_and_nothing_hangs(
+    machine: Machine, is_noticed_by_sending: bool
+) -> None:
+    """Its going and its return are each said once, and what it missed is counted."""
+    first = FakePort()
+    scheduler = HandScheduler()
+    port = ReturningPort("nord", first, machine.open)
+    player = NotePlayer([port], scheduler)
+    with structlog.testing.capture_logs() as logged:
+        player.play([Note(60, 64, 1.0)])
+        first.is_gone = first.refuses = True
+        if is_noticed_by_sending:
+            player.play([Note(62, 64, 1.0)])
+        else:
+            port.look_after()
+            player.play([Note(62, 64, 1.0)])
+        port.look_after()
+        scheduler.advance(2.0)
+        assert (first.n_closed, port.port, port.n_missed) == (1, None, 3)
+        machine.port = second = FakePort("Nord 2")
+        port.look_after()
+        player.play([Note(64, 64, 1.0)])
+        player.close()
+    assert events(logged) == ["midi.port_lost", "midi.port_returned"]
+    assert set(machine.asked) == {"nord"}
+    assert (port.name, player.n_lost_sinks, second.n_closed) == ("Nord 2", 0, 1)
+    assert second.sent[0] == (0xB0, ALL_NOTES_OFF, 0)
+    assert (0x80, 60, 0) in second.sent
+
+
+def test_those_who_heard_the_port_hear_it_again(machine: Machine) -> None:
+    """A virtual port has lost its connections when its server is back."""
+    first = FakePort("MusicHal", ("synth:in", "recorder:in"))
+    port = ReturningPort("virtual", first, machine.open)
+    port.look_after()
+    first.is_gone = True
+    port.look_after()
+    machine.port = second = FakePort("MusicHal", ())
+    port.look_after()
+    assert second.heard_by == ["synth:in", "recorder:in"] == port.receivers
+
+
+def test_a_port_that_is_not_there_yet_is_opened_when_it_is(machine: Machine) -> None:
+    """As after a restart while the cable is out; who heard the last performer's hears this one."""
+    port = ReturningPort("nord", None, machine.open)
+    port.connect(["synth:in"])
+    port.send((0x90, 60, 64), 0.0)
+    port.look_after()
+    machine.port = found = FakePort()
+    port.look_after()
+    assert (found.heard_by, port.name) == (["synth:in"], "Nord")
+    assert found.sent[-1] == (0x80, 127, 0)
+
+
+def test_a_port_that_never_comes_back_is_said_in_the_end(machine: Machine) -> None:
+    """Once, with what was missed."""
+    port = ReturningPort("nord", None, machine.open)
+    port.send((0x90, 60, 64), 0.0)
+    with structlog.testing.capture_logs() as logged:
+        port.close()
+        port.close()
+    assert events(logged) == ["midi.port_missed"]
+    assert logged[0]["n_missed"] == 1
+
+
+def test_a_port_that_goes_again_while_it_is_welcomed_is_lost_again(machine: Machine) -> None:
+    """No exception reaches the loop."""
+    port = ReturningPort("nord", None, machine.open)
+    port.send((0x90, 60, 64), 0.0)
+    machine.port = FakePort()
+    machine.port.refuses = True
+    port.look_after()
+    assert port.port is None

@@ -1,0 +1,190 @@
+"""The supervisor: a performer that dies is silenced and started again, one that ends is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from realtime import supervisor
+from realtime.panic import PanicPorts, panic_messages
+from realtime.supervised import Supervised
+from realtime.supervisor import BEAT_FD, DEVICE_GONE, LAST_BEAT
+from tests.conftest import REPOSITORY
+
+WAIT_S = 60
+PLAYING = {"input": "loop", "channels": [0], "system": 7, "receivers": ["synth"]}
+
+
+class FakePanic(PanicPorts):
+    """Remembers whom it was to tell."""
+
+    told: list[object] = []  # noqa: RUF012  # set anew for each test
+
+    def keep_ready(self, system: int | None, receivers: object) -> None:
+        """Remember who is to be told."""
+        self.receivers = receivers
+
+    def end_all_notes(self, channels: object) -> list[str]:
+        """Remember that they were told."""
+        self.told.append((getattr(self, "receivers", None), channels))
+        return []
+
+    def let_go(self) -> None:
+        """Have nothing open."""
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Supervise without MIDI, delays or a hand on this process's signals, in a folder."""
+    monkeypatch.setattr(FakePanic, "told", [])
+    monkeypatch.setattr(supervisor, "PanicPorts", FakePanic)
+    monkeypatch.setattr(supervisor, "_LONGEST_DELAY_S", 0.0)
+    handlers = {number: signal.getsignal(number) for number in supervisor._SIGNALS}
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    signal.set_wakeup_fd(-1)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def performer(*lives: str) -> list[str]:
+    """Give a command that does another thing each time it is run, and `beat`s as it likes."""
+    head = f"""
+import json, os, pathlib, signal, sys, time
+with open("lives", "a") as file:
+    file.write(json.dumps([sys.argv[1:], os.environ[{LAST_BEAT!r}]]) + "\\n")
+life = len(pathlib.Path("lives").read_text().splitlines())
+def beat(**said):
+    os.write(int(os.environ[{BEAT_FD!r}]), json.dumps(said).encode() + b"\\n")
+def play():
+    beat(**{PLAYING!r})
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    body = "".join(
+        f"if life == {number}:\n{textwrap.indent(life, '    ')}\n"
+        for number, life in enumerate(lives, start=1)
+    )
+    return [sys.executable, "-S", "-c", head + body]
+
+
+def lives(folder: Path) -> list[tuple[list[str], dict[str, object]]]:
+    """Give the arguments and the last beat that each performer was started with."""
+    lines = [json.loads(line) for line in (folder / "lives").read_text().splitlines()]
+    return [(arguments, json.loads(last)) for arguments, last in lines]
+
+
+def said(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """Give what the supervisor logged."""
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_performer_that_ends_before_it_played_is_not_started_again(
+    stage: Path, code: int
+) -> None:
+    """What was wrong is the player's to mend, and was said; its exit code is handed on."""
+    assert supervisor.supervise(performer(f"sys.exit({code})")) == code
+    assert len(lives(stage)) == 1
+    assert FakePanic.told == []
+
+
+def test_one_that_is_killed_is_silenced_and_started_again(
+    stage: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The next one learns what the last said of itself, and is not asked to begin afresh again."""
+    command = [*performer("play(); die()", "play(); sys.exit(0)"), "--afresh", "--seed", "1"]
+    assert supervisor.supervise(command) == 0
+    assert lives(stage) == [(["--afresh", "--seed", "1"], {}), (["--seed", "1"], PLAYING)]
+    assert [channels for _, channels in FakePanic.told] == [[0]]
+    (line,) = said(capfd)
+    assert (line["event"], line["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
+
+
+def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> None:
+    """However often it does."""
+    gone = f"play(); sys.exit({DEVICE_GONE})"
+    assert supervisor.supervise(performer(*[gone] * 8, "sys.exit(0)")) == 0
+    assert len(lives(stage)) == 9
+
+
+def test_one_that_keeps_dying_is_given_up_with_one_sentence(
+    stage: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After five deaths within a minute."""
+    assert supervisor.supervise(performer(*["play(); sys.exit(1)"] * 9)) == 1
+    assert len(lives(stage)) == len(FakePanic.told) == 5
+    *_, last = said(capfd)
+    assert last["event"] == "supervisor.gave_up"
+    assert str(last["notice"]).startswith("The performance has died 5 times within a minute")
+
+
+def test_one_that_hangs_is_killed(
+    stage: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Only once it has played: preparing takes its time."""
+    monkeypatch.setattr(supervisor, "_HUNG_S", 0.3)
+    hung = "time.sleep(0.5); play(); time.sleep(600)"
+    assert supervisor.supervise(performer(hung, "sys.exit(0)")) == 0
+    assert [line["how"] for line in said(capfd)] == ["hung"]
+
+
+def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> None:
+    """The performer ends by itself; it is not started again."""
+    polite = (
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); play(); print('on', flush=True)"
+    )
+    code = f"""
+import sys
+from realtime.supervisor import supervise
+assert not {{"numpy", "numba", "rtmidi"}} & set(sys.modules), "the supervisor is light"
+sys.exit(supervise({performer(polite + "; time.sleep(600)")!r}))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"on\n"
+        process.terminate()
+        assert process.wait(WAIT_S) == 7
+    assert len(lives(tmp_path)) == 1
+
+
+def test_without_a_supervisor_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is expected."""
+    monkeypatch.delenv(BEAT_FD, raising=False)
+    alone = Supervised()
+    assert not alone
+    assert alone.beat()
+    assert (alone.receivers, alone.input) == ([], None)
+
+
+def test_a_supervisor_hears_beats_and_its_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while its pipe is full, a beat never waits."""
+    read_fd, write_fd = os.pipe()
+    monkeypatch.setenv(BEAT_FD, str(write_fd))
+    monkeypatch.setenv(LAST_BEAT, json.dumps(PLAYING))
+    supervised = Supervised()
+    assert (supervised.receivers, supervised.input) == (["synth"], "loop")
+    assert supervised.beat(input="loop")
+    assert os.read(read_fd, 100) == b'{"input": "loop"}\n'
+    assert all(supervised.beat(input="x" * 1000) for _ in range(1000))
+    os.close(read_fd)
+    assert not supervised.beat()
+    os.close(write_fd)
+
+
+def test_a_panic_ends_every_pitch_of_a_channel() -> None:
+    """Two controllers, then note by note."""
+    messages = list(panic_messages([3]))
+    assert messages[:2] == [(0xB3, 123, 0), (0xB3, 120, 0)]
+    assert messages[2:] == [(0x83, pitch, 0) for pitch in range(128)]

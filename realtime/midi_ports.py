@@ -95,12 +95,12 @@ class MidiPort:
             return []
         return [name for port in self._own_ports() for name in self._watch.receivers(port)]
 
-    def connect(self, receivers: Iterable[str]) -> None:
-        """Let those who heard a virtual port of the same name before hear this one."""
-        if self._is_virtual and self._watch is not None and not self._watch.is_down:
-            for port in self._own_ports()[-1:]:
-                for receiver in receivers:
-                    self._watch.connect(port, receiver)
+    def connect(self, receivers: Iterable[str]) -> list[str]:
+        """Let those who heard a virtual port before hear this one, and name those not there."""
+        if not self._is_virtual or self._watch is None or self._watch.is_down:
+            return []
+        watch, own = self._watch, self._own_ports()[-1:]
+        return [name for name in receivers if not any(watch.connect(port, name) for port in own)]
 
     def _own_ports(self) -> list[str]:
         """Name the port as JACK does, which may have numbered the client."""

@@ -2,13 +2,13 @@
 
 Used by the performer's loop and by the supervisor, which can afford no more than RtMidi. A port has
 to be open before it is needed: a JACK server that has just lost a client lets nobody in for a
-second (1.1 s here). Controllers 123 (all notes off) and 120 (all sound off) come first, then each
+second (1.1 s here), nor does it wake the clients that heard the lost one until then, so that they
+have to be told again. Controllers 123 (all notes off) and 120 (all sound off) come first, then each
 pitch for synthesisers that know neither: 390 bytes, 0.12 s of a MIDI cable.
 """
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ CONTROL_CHANGE: Final = 0xB0
 N_PITCHES: Final = 128
 
 _CLIENT: Final = "MusicHal panic"
-_DRAIN_S: Final = 0.05
 
 
 def panic_messages(channels: Iterable[int]) -> Iterator[tuple[int, int, int]]:
@@ -61,7 +60,12 @@ class PanicPorts:
                 port.open_port(port.get_ports().index(name), _CLIENT)
 
     def end_all_notes(self, channels: Sequence[int]) -> list[str]:
-        """Tell every receiver that no note sounds, and name those that were told."""
+        """Tell every receiver that no note sounds, and name those that were told.
+
+        Some thirty times at most: RtMidi would wait for ever for a server that takes no more.
+        """
+        if not self._ports:
+            return []
         import rtmidi
 
         told = []
@@ -70,17 +74,18 @@ class PanicPorts:
                 for message in panic_messages(channels):
                     port.send_message(message)
                 told.append(name)
-        if told:
-            time.sleep(_DRAIN_S)
         return told
 
     def let_go(self) -> None:
         """Close them; those of a server that is gone take a second, which is not waited for."""
         ports, self._ports = list(self._ports.values()), {}
         self._asked_for = (None, [])
+        if not ports:
+            return
         threading.Thread(target=_delete, args=(ports,), name="port closer", daemon=True).start()
 
 
 def _delete(ports: list[Any]) -> None:
     for port in ports:
+        port.close_port()  # which lets others run meanwhile
         port.delete()

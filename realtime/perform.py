@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class Parts:
     seed: int
     about: dict[str, Any]
     record: Path | None
-    supervised: Supervised
+    supervised: Supervised = field(default_factory=Supervised)
     port: ReturningPort | None = None
     input: str | None = None
     keep: Keep = lambda event: None

@@ -51,6 +51,7 @@ class ReturningPort:
         self._name = wanted if port is None else port.name
         self._channels: set[int] = set()
         self._receivers: list[str] = [] if port is None else port.receivers
+        self._awaited: list[str] = []
         self.n_missed = 0
 
     @property
@@ -91,13 +92,14 @@ class ReturningPort:
         elif not self._port.is_heard:
             self._lose(f"The MIDI port {self._name} is gone.")
         else:
-            self._receivers = self._port.receivers
+            self._awaited = self._port.connect(self._awaited)
+            self._receivers = [*self._port.receivers, *self._awaited]
 
     def connect(self, receivers: Iterable[str]) -> None:
-        """Let those who heard the port before hear it again, as soon as it is there."""
-        self._receivers = list(receivers)
+        """Let those who heard the port before hear it again, as soon as it and they are there."""
+        self._receivers = self._awaited = list(receivers)
         if self._port is not None:
-            self._port.connect(self._receivers)
+            self._awaited = self._port.connect(self._awaited)
 
     def close(self) -> None:
         """Close it, and say what was missed if it never came back; twice is once."""
@@ -120,11 +122,9 @@ class ReturningPort:
             return
         self._port, self._name = port, port.name
         self.connect(self._receivers)
-        self._end_all_notes(port)
-        if self._port is None:
-            return
         _log.warning("midi.port_returned", port=self._name, n_missed=self.n_missed)
         self.n_missed = 0
+        self._end_all_notes(port)
 
     def _end_all_notes(self, port: MidiPort) -> None:
         try:

@@ -33,6 +33,9 @@ _HUNG_S: Final = 1.5
 _PREPARING_S: Final = 300.0
 _ENDING_S: Final = 15.0
 _MOST_DEATHS: Final = 5
+_PANIC_S: Final = 1.5
+"""For how long the dead one's notes are ended again and again, unless the next one plays."""
+
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -128,11 +131,16 @@ def supervise(command: Sequence[str]) -> int:
     has_played = False
     panic = PanicPorts()
     while True:
+        old_panic, panic = panic, PanicPorts()
         performer = Performer(command, last_beat)
         signals = 0
+        began_s = time.monotonic()
         while not performer.wait_ended(_TICK_S):
             if performer.has_played:
+                old_panic.let_go()
                 panic.keep_ready(performer.last_beat["system"], performer.last_beat["receivers"])
+            elif time.monotonic() - began_s < _PANIC_S:
+                old_panic.end_all_notes(last_beat.get("channels", []))
             for number in passed_on.take():
                 performer.end(number)
                 signals += 1
@@ -142,7 +150,6 @@ def supervise(command: Sequence[str]) -> int:
         if code == 0 or signals or (code > 0 and not has_played):
             return code if code >= 0 else 128 - code
         silenced = panic.end_all_notes(last_beat.get("channels", []))
-        panic.let_go()
         now_s = time.monotonic()
         if code != DEVICE_GONE:
             deaths.append(now_s)

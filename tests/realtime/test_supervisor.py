@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,21 +22,21 @@ PLAYING = {"input": "loop", "channels": [0], "system": 7, "receivers": ["synth"]
 
 
 class FakePanic(PanicPorts):
-    """Remembers whom it was to tell."""
+    """Remembers which channels of whom were told first."""
 
-    told: list[object] = []  # noqa: RUF012  # set anew for each test
+    told: list[tuple[tuple[str, ...], tuple[int, ...]]] = []  # noqa: RUF012  # anew for each test
+    receivers: tuple[str, ...] | None = None
 
-    def keep_ready(self, system: int | None, receivers: object) -> None:
+    def keep_ready(self, system: int | None, receivers: Sequence[str]) -> None:
         """Remember who is to be told."""
-        self.receivers = receivers
+        self.receivers = tuple(receivers)
 
-    def end_all_notes(self, channels: object) -> list[str]:
+    def end_all_notes(self, channels: Sequence[int]) -> list[str]:
         """Remember that they were told."""
-        self.told.append((getattr(self, "receivers", None), channels))
+        if self.receivers is not None:
+            self.told.append((self.receivers, tuple(channels)))
+            self.receivers = None
         return []
-
-    def let_go(self) -> None:
-        """Have nothing open."""
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_one_that_is_killed_is_silenced_and_started_again(
     command = [*performer("play(); die()", "play(); sys.exit(0)"), "--afresh", "--seed", "1"]
     assert supervisor.supervise(command) == 0
     assert lives(stage) == [(["--afresh", "--seed", "1"], {}), (["--seed", "1"], PLAYING)]
-    assert [channels for _, channels in FakePanic.told] == [[0]]
+    assert FakePanic.told == [(("synth",), (0,))]
     (line,) = said(capfd)
     assert (line["event"], line["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
 

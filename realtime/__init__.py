@@ -27,6 +27,8 @@ journal        … and what it learns is kept, and learned again at the next sta
 journal_file   … in records that a sudden end cannot spoil
 midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
+returning_port … which may go and come back
+panic          … and the messages that end every note, whoever began it
 jack_watch     … whose JACK server may die
 midi_file      … into a Standard MIDI File
 rehearsal      a performance in virtual time
@@ -48,6 +50,9 @@ replay         ``python -m realtime.replay``: … and performed again
 board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
+supervisor     the small parent that keeps a performer alive
+supervised     … and what the performer tells it
+service        ``python -m realtime.service``: the supervisor, started by the system
 errors         what can go wrong on stage
 =============  ==================================================================================
 """
@@ -88,6 +93,7 @@ __all__ = [
     "midi_ports",
     "monotonic",
     "opening",
+    "panic",
     "perform",
     "picture",
     "recorder",
@@ -95,10 +101,14 @@ __all__ = [
     "replay",
     "report",
     "responder",
+    "returning_port",
     "ring",
+    "service",
     "session",
     "session_format",
     "source",
     "status",
+    "supervised",
+    "supervisor",
     "telemetry",
 ]

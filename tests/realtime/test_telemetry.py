@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -71,3 +72,15 @@ def test_an_unknown_level_is_the_caller_s_mistake() -> None:
     """Settings refuse it before it comes here."""
     with pytest.raises(KeyError, match="LOUD"):
         configure_logging("loud", is_pretty=False)
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
+    """A pipe whose reader has ended: no line raises, nor does closing the stream at exit."""
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(write_fd, "w", buffering=1) as stream:
+        configure_logging("info", is_pretty=False, stream=stream)
+        structlog.get_logger().info("engine.heartbeat", n_events=1)
+        assert json.loads(os.read(read_fd, 1000))["n_events"] == 1
+        os.close(read_fd)
+        for n_events in range(2, 5):
+            structlog.get_logger().info("engine.heartbeat", n_events=n_events)

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from realtime.panic import PanicPorts
+from realtime.panic import end_all_notes
 
 DEVICE_GONE: Final = 75
 """Exit code of a performer whose audio input went away (EX_TEMPFAIL): to be started again."""
@@ -33,9 +33,6 @@ _HUNG_S: Final = 1.5
 _PREPARING_S: Final = 300.0
 _ENDING_S: Final = 15.0
 _MOST_DEATHS: Final = 5
-_PANIC_S: Final = 1.5
-"""For how long the dead one's notes are ended again and again, unless the next one plays."""
-
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -129,18 +126,12 @@ def supervise(command: Sequence[str]) -> int:
     deaths: deque[float] = deque()
     last_beat: dict[str, Any] = {}
     has_played = False
-    panic = PanicPorts()
+    unsilenced: dict[str, Any] = {}
     while True:
-        old_panic, panic = panic, PanicPorts()
         performer = Performer(command, last_beat)
+        _silence(unsilenced)  # while the next one starts, as this may take a second
         signals = 0
-        began_s = time.monotonic()
         while not performer.wait_ended(_TICK_S):
-            if performer.has_played:
-                old_panic.let_go()
-                panic.keep_ready(performer.last_beat["system"], performer.last_beat["receivers"])
-            elif time.monotonic() - began_s < _PANIC_S:
-                old_panic.end_all_notes(last_beat.get("channels", []))
             for number in passed_on.take():
                 performer.end(number)
                 signals += 1
@@ -149,14 +140,17 @@ def supervise(command: Sequence[str]) -> int:
         last_beat = performer.last_beat
         if code == 0 or signals or (code > 0 and not has_played):
             return code if code >= 0 else 128 - code
-        silenced = panic.end_all_notes(last_beat.get("channels", []))
+        unsilenced = last_beat
         now_s = time.monotonic()
         if code != DEVICE_GONE:
             deaths.append(now_s)
             while now_s - deaths[0] > _WITHIN_S:
                 deaths.popleft()
         how = "hung" if performer.was_hung else _how_it_ended(code)
-        _say("supervisor.performer_died", how=how, silenced=silenced)
+        _say("supervisor.performer_died", how=how)
+        if len(deaths) > 1:  # the next one waits, or does not come
+            _silence(unsilenced)
+            unsilenced = {}
         if len(deaths) >= _MOST_DEATHS:
             _say(
                 "supervisor.gave_up",
@@ -168,6 +162,13 @@ def supervise(command: Sequence[str]) -> int:
         if passed_on.wait(delay_s):
             return 0
         command = [part for part in command if part != "--afresh"]
+
+
+def _silence(last_beat: dict[str, Any]) -> None:
+    """End what may sound where a performer was heard."""
+    if last_beat:
+        told = end_all_notes(last_beat["system"], last_beat["receivers"], last_beat["channels"])
+        _say("supervisor.silenced", receivers=told)
 
 
 class _SignalBox:

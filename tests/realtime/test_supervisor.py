@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from realtime import supervisor
-from realtime.panic import PanicPorts, panic_messages
+from realtime.panic import panic_messages
 from realtime.supervised import Supervised
 from realtime.supervisor import BEAT_FD, DEVICE_GONE, LAST_BEAT
 from tests.conftest import REPOSITORY
@@ -21,29 +21,27 @@ WAIT_S = 60
 PLAYING = {"input": "loop", "channels": [0], "system": 7, "receivers": ["synth"]}
 
 
-class FakePanic(PanicPorts):
-    """Remembers which channels of whom were told first."""
-
-    told: list[tuple[tuple[str, ...], tuple[int, ...]]] = []  # noqa: RUF012  # anew for each test
-    receivers: tuple[str, ...] | None = None
-
-    def keep_ready(self, system: int | None, receivers: Sequence[str]) -> None:
-        """Remember who is to be told."""
-        self.receivers = tuple(receivers)
-
-    def end_all_notes(self, channels: Sequence[int]) -> list[str]:
-        """Remember that they were told."""
-        if self.receivers is not None:
-            self.told.append((self.receivers, tuple(channels)))
-            self.receivers = None
-        return []
+TOLD = (7, ["synth"], [0])
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Give what ports were told instead of telling them."""
+    told: list[tuple[object, ...]] = []
+
+    def tell(*whom: object) -> list[str]:
+        told.append(whom)
+        return ["synth"]
+
+    monkeypatch.setattr(supervisor, "end_all_notes", tell)
+    return told
+
+
+@pytest.fixture
+def stage(
+    told: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Path]:
     """Supervise without MIDI, delays or a hand on this process's signals, in a folder."""
-    monkeypatch.setattr(FakePanic, "told", [])
-    monkeypatch.setattr(supervisor, "PanicPorts", FakePanic)
     monkeypatch.setattr(supervisor, "_LONGEST_DELAY_S", 0.0)
     handlers = {number: signal.getsignal(number) for number in supervisor._SIGNALS}
     monkeypatch.chdir(tmp_path)
@@ -87,24 +85,25 @@ def said(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_a_performer_that_ends_before_it_played_is_not_started_again(
-    stage: Path, code: int
+    stage: Path, told: list[object], code: int
 ) -> None:
     """What was wrong is the player's to mend, and was said; its exit code is handed on."""
     assert supervisor.supervise(performer(f"sys.exit({code})")) == code
     assert len(lives(stage)) == 1
-    assert FakePanic.told == []
+    assert told == []
 
 
 def test_one_that_is_killed_is_silenced_and_started_again(
-    stage: Path, capfd: pytest.CaptureFixture[str]
+    stage: Path, told: list[object], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The next one learns what the last said of itself, and is not asked to begin afresh again."""
     command = [*performer("play(); die()", "play(); sys.exit(0)"), "--afresh", "--seed", "1"]
     assert supervisor.supervise(command) == 0
     assert lives(stage) == [(["--afresh", "--seed", "1"], {}), (["--seed", "1"], PLAYING)]
-    assert FakePanic.told == [(("synth",), (0,))]
-    (line,) = said(capfd)
-    assert (line["event"], line["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
+    assert told == [TOLD]
+    died, silenced = said(capfd)
+    assert (died["event"], died["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
+    assert (silenced["event"], silenced["receivers"]) == ("supervisor.silenced", ["synth"])
 
 
 def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> None:
@@ -115,11 +114,11 @@ def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> 
 
 
 def test_one_that_keeps_dying_is_given_up_with_one_sentence(
-    stage: Path, capfd: pytest.CaptureFixture[str]
+    stage: Path, told: list[object], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """After five deaths within a minute."""
     assert supervisor.supervise(performer(*["play(); sys.exit(1)"] * 9)) == 1
-    assert len(lives(stage)) == len(FakePanic.told) == 5
+    assert len(lives(stage)) == len(told) == 5
     *_, last = said(capfd)
     assert last["event"] == "supervisor.gave_up"
     assert str(last["notice"]).startswith("The performance has died 5 times within a minute")
@@ -132,7 +131,7 @@ def test_one_that_hangs_is_killed(
     monkeypatch.setattr(supervisor, "_HUNG_S", 0.3)
     hung = "time.sleep(0.5); play(); time.sleep(600)"
     assert supervisor.supervise(performer(hung, "sys.exit(0)")) == 0
-    assert [line["how"] for line in said(capfd)] == ["hung"]
+    assert said(capfd)[0]["how"] == "hung"
 
 
 def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> None:

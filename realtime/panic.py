@@ -1,8 +1,8 @@
 """Panic: the MIDI messages that end every note, and how to send them for one who died.
 
-Used by the performer's loop and by the supervisor, which can afford no more than RtMidi. Controllers
-123 (all notes off) and 120 (all sound off) come first, then each pitch for synthesisers that know
-neither: 390 bytes, 0.12 s of a MIDI cable.
+Used by the performer's loop and by the supervisor, which can afford no more than RtMidi.
+Controllers 123 (all notes off) and 120 (all sound off) come first, then each pitch for
+synthesisers that know neither: 390 bytes, 0.12 s of a MIDI cable.
 
 A JACK server that has just lost a client lets nobody in for a second (1.1 s here), nor does it wake
 those who heard the lost one until then. A port kept connected beforehand would not be heard any

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.listener_state import ATTACK, BODY, IDLE, MAX_NOTES, SOUNDING, ListenerState
-from models.pitch import _mcleod
+from models.pitch import _mcleod, _pitch_to_hz
 from models.roughness import _heard_roughness
 from models.sonority import SINE, _chroma, _flatness, _salient_notes, _subtract_held
 from models.spectrum import _magnitudes
@@ -20,6 +20,14 @@ VELOCITY_DB_PER_DECADE = 40.0
 """Velocity falls by ten in 40 dB, as most instruments render it."""
 AGREEMENT = 0.6
 """A body is one voice when so many of its tracks are clear and about the same."""
+APART_S = 0.02
+"""In so much sound the spectrum tells new notes from held ones; in less …"""
+STAND_OUT_DB = 3.0
+"""… what begins must be so much louder than what was. After 12 ms .83 of the piano's notes are right
+then, and .44 else, which therefore are not known yet."""
+LEAST_PERIODS = 3.0
+"""A note of the spectrum has been heard for so many periods, else it is not known yet: after 12 ms
+none of the piano's that was lower was right."""
 LEAST_ROUGH_S = 0.06
 """In less sound, partials that are rough together are not told apart."""
 REFINEMENT_SEMITONES = 0.5
@@ -40,6 +48,10 @@ def _publish_attack(state: ListenerState, records: NDArray[np.void], n_records: 
     event["velocity"] = _velocity(state)
     pitch, clarity = _mcleod(state.long, state.history, start, now, state.rate_hz)
     _hear_notes(state, now)
+    if not _stands_out(state, start, now):
+        pitch = np.nan
+        event["n_notes"] = 0
+        event["chroma"][:] = 0.0
     _settle_notes(state, pitch, clarity)
     records[n_records] = event
     live["phase"] = SOUNDING
@@ -73,6 +85,16 @@ def _publish_body(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _stands_out(state: ListenerState, start_frame: int, end_frame: int) -> bool:
+    """Say whether the frames [start, end) are the event's own, rather than what it began over."""
+    n = end_frame - start_frame
+    if n >= APART_S * state.rate_hz:
+        return True
+    before_db = _level_db(state.history, start_frame - n, start_frame)
+    return _level_db(state.history, start_frame, end_frame) >= before_db + STAND_OUT_DB
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _tracked_pitch(state: ListenerState) -> tuple[float, float]:
     """Return the pitch most tracks of the event agree on, and the clarity of it as one voice."""
     live, votes = state.live[0], state.votes
@@ -103,6 +125,9 @@ def _hear_notes(state: ListenerState, end_frame: int) -> None:
     event["n_notes"] = _salient_notes(
         sonority, bin_hz, lobe_hz, state.note_share, event["note_pitch"]
     )
+    lowest_hz = LEAST_PERIODS * state.rate_hz / n
+    if event["n_notes"] > 0 and _pitch_to_hz(np.float64(event["note_pitch"][0])) < lowest_hz:
+        event["n_notes"] = 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -121,7 +146,7 @@ def _settle_notes(state: ListenerState, pitch: float, clarity: float) -> None:
     """Decide by clarity between one voice, the notes of the spectrum, and none."""
     event = state.event[0]
     event["clarity"] = clarity
-    if clarity >= state.clarity:
+    if clarity >= state.clarity and not np.isnan(pitch):
         event["n_notes"] = 1
         event["note_pitch"][0] = int(np.round(pitch))
     elif clarity < state.tonal_clarity and state.live[0]["flatness"] > state.tonal_flatness:

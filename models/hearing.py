@@ -20,7 +20,7 @@ from models.settings import SettingsError
 from models.windows import WindowCutter, WindowStream
 
 DEFAULT_BATCH_SIZE = 16
-DEFAULT_LISTEN_MS = 26.0
+DEFAULT_LISTEN_MS = 12.5
 """What the stage leaves for hearing a note out, if its settings do not say."""
 
 

@@ -60,7 +60,8 @@ pitch              fractional MIDI pitch of the one voice, else of the most sali
 clarity            0…1, McLeod's, of the attack or averaged over the body
 level_db           dBFS RMS, of the attack or of the loudest 23 ms
 velocity           1…127, from the level below forte: the loudest so far, at first −12 dBFS
-chroma             sums to 1 over the pitch classes from C, or all 0 where nothing is tonal
+chroma             sums to 1 over the pitch classes from C, or all 0 where nothing is tonal, or an
+                   ATTACK cannot tell yet; nor can it then tell a pitch or notes
 roughness          Hutchinson & Knopoff's, of a BODY's first 186 ms; NaN in an ATTACK, in less than
                    60 ms of sound, and where nothing is tonal
 n_notes            how many of `note_pitch`, `note_velocity` hold a note, the most salient first
@@ -143,7 +144,7 @@ class ListenerConfig:
         If a value is outside its range.
     """
 
-    heard_ms: float = 25.0
+    heard_ms: float = 12.0
     threshold: float = 0.007
     refractory_ms: float = 40.0
     gate_dbfs: float = -85.0

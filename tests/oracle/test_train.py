@@ -116,10 +116,10 @@ def test_two_at_once_do_not_get_in_each_others_way(
 def test_settings_are_used(solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The memory says how much of each event had been heard."""
     config = tmp_path / "config.toml"
-    config.write_text("[listener]\nheard_ms = 20.0\n[budget]\ntarget_ms = 60.0\n")
+    config.write_text("[listener]\nheard_ms = 8.0\n[budget]\ntarget_ms = 60.0\n")
     output = tmp_path / "solo.memory"
     assert run(capsys, solo, "--output", output, "--config", config).code == 0
-    assert Memory.load(output).provenance.heard_ms == 20.0
+    assert Memory.load(output).provenance.heard_ms == 8.0
 
 
 def test_help_is_for_a_musician(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ REFUSED = {
     "a memory the stage would refuse": (
         ["solo.wav"],
         "[listener]\nheard_ms = 26.0\n",
-        r"config\.toml hears 26 ms .* but \[budget\] listen_ms is 26: raise listen_ms or learn",
+        r"config\.toml hears 26 ms .* but \[budget\] listen_ms is 12\.5: raise listen_ms or learn",
     ),
     "no recording named": ([], "", r"the following arguments are required: RECORDING; see --help"),
 }

@@ -77,8 +77,8 @@ def test_the_shipped_profiles_are_read_by_name() -> None:
         ("", "mine.toml", r"There is no settings file at mine\.toml"),
         ("[trainin]\n", None, r"no table 'trainin': did you mean 'training'"),
         ("[training]\nmax_events = 0\n", None, r"max_events is 0, needs at least 1"),
-        ("[listener]\nheard_ms = 26.0\n", None, r"hears 26 ms .* listen_ms is 26: raise listen_ms"),
-        ("[budget]\nlisten_ms = 20\n", "quick_test", r"hears 25 ms .* listen_ms is 20"),
+        ("[listener]\nheard_ms = 26.0\n", None, r"hears 26 ms .* listen_ms is 12\.5: raise"),
+        ("[budget]\nlisten_ms = 11\n", "quick_test", r"hears 12 ms .* listen_ms is 11"),
         ('[budget]\nlisten_ms = "long"\n', None, r"\[budget\] listen_ms must be a number"),
     ],
 )

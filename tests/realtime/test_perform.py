@@ -298,7 +298,7 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "heard beyond the budget": (
         lambda: rewrite(Memory.load("solo.memory"), heard_ms=30.0),
         [],
-        r"solo\.memory hears 30 ms .* but \[budget\] listen_ms is 26: raise listen_ms or learn",
+        r"solo\.memory hears 30 ms .* but \[budget\] listen_ms is 12\.5: raise listen_ms or learn",
     ),
     "heard too little": (
         lambda: rewrite(Memory.load("solo.memory"), heard_ms=0.5),

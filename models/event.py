@@ -23,8 +23,8 @@ AGREEMENT = 0.6
 APART_S = 0.02
 """In so much sound the spectrum tells new notes from held ones; in less …"""
 STAND_OUT_DB = 3.0
-"""… what begins must be so much louder than what was. After 12 ms .83 of the piano's notes are right
-then, and .44 else, which therefore are not known yet."""
+"""… what begins must be so much louder than what was, or its notes are not known yet: after 12 ms
+.83 of the piano's are right where it is, .44 where it is not."""
 LEAST_PERIODS = 3.0
 """A note of the spectrum has been heard for so many periods, else it is not known yet: after 12 ms
 none of the piano's that was lower was right."""
@@ -91,7 +91,7 @@ def _stands_out(state: ListenerState, start_frame: int, end_frame: int) -> bool:
     if n >= APART_S * state.rate_hz:
         return True
     before_db = _level_db(state.history, start_frame - n, start_frame)
-    return _level_db(state.history, start_frame, end_frame) >= before_db + STAND_OUT_DB
+    return bool(_level_db(state.history, start_frame, end_frame) >= before_db + STAND_OUT_DB)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

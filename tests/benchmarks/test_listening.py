@@ -7,14 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.listening import (
-    Recording,
-    measure,
-    merge_onsets,
-    planted_tones,
-    report,
-    score_onsets,
-)
+from benchmarks._recordings import Recording, merge_onsets, planted_tones
+from benchmarks.listening import headlines, measure_all, score_onsets, show, sound_chord
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,9 +40,17 @@ def test_truth_that_is_shifted_shows_as_position() -> None:
 
 def test_without_recordings_it_measures_what_is_planted(tmp_path: Path) -> None:
     """And reports it."""
-    result = measure(quick=True, data=tmp_path / "absent")
+    result = measure_all(quick=True, data=tmp_path / "absent")
     assert set(result) == {"planted", "cost"}
-    report(result)
+    show(result)
+    assert [headline.name for headline in headlines(result)] == ["cost"]
+
+
+def test_a_chord_sounds_the_same_every_time() -> None:
+    """Seeded, and within full scale."""
+    chord = [sound_chord(np.array([220.0, 330.0]), np.ones(2)) for _ in range(2)]
+    np.testing.assert_array_equal(chord[0], chord[1])
+    assert 0.01 < np.abs(chord[0]).max() < 1
 
 
 def test_the_quick_run_prints_one_object() -> None:

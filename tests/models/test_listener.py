@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.typing import NDArray
 
-from benchmarks.listening import (
-    hear,
+from benchmarks._recordings import (
     planted_tones,
     read_drums,
     read_piano,
-    score_onsets,
-    score_pitch,
-    score_solo,
+    read_solo,
+    read_voice,
 )
+from benchmarks.listening import hear, score_events, score_onsets, score_pitch, score_solo
 from models.audio_file import AudioFile
 from models.listener import ATTACK, BODY, EVENT_DTYPE, Listener, ListenerConfig, hear_kernel
 
@@ -229,24 +228,24 @@ def test_soft_and_loud_stay_apart() -> None:
 
 
 def test_the_dynamics_of_the_take_are_heard() -> None:
-    """From its soft opening on: nothing louder need have been heard before."""
+    """Some when it is decided, more once it is over; nothing louder need have been heard before."""
     score = list(mido.MidiFile(TAKES / "calling_card.mid"))
     starts_s = np.cumsum([message.time for message in score])
     begun = [i for i, m in enumerate(score) if m.type == "note_on" and m.velocity > 0]
     take = AudioFile(TAKES / "calling_card.flac")
     (frames,) = take.blocks(take.n_frames)
     records = Listener(take.rate_hz).hear(frames)
-    attacks = records[records["kind"] == ATTACK]
-    played, heard = [], []
-    for attack in attacks:
-        onset_s = attack["onset_frame"] / take.rate_hz
-        near = [score[i].velocity for i in begun if abs(starts_s[i] - onset_s) < 0.05]
-        if near:
-            played.append(max(near))
-            heard.append(float(attack["velocity"]))
-    assert len(played) > 50
-    assert np.corrcoef(played, heard)[0, 1] > 0.8
-    assert max(heard[:3]) < np.mean(heard)
+    for kind, least in ((ATTACK, 0.75), (BODY, 0.9)):
+        played, heard = [], []
+        for record in records[records["kind"] == kind]:
+            onset_s = record["onset_frame"] / take.rate_hz
+            near = [score[i].velocity for i in begun if abs(starts_s[i] - onset_s) < 0.05]
+            if near:
+                played.append(max(near))
+                heard.append(float(record["velocity"]))
+        assert len(played) > 50
+        assert np.corrcoef(played, heard)[0, 1] > least
+        assert max(heard[:3]) < np.mean(heard)
 
 
 @pytest.mark.parametrize("decay_s", [0.05, 0.2])
@@ -320,7 +319,7 @@ def test_the_kernel_runs_without_the_compiler() -> None:
 def test_the_drums_are_found_in_time(shared_data: Path, gain_db: float) -> None:
     """Micro F of six tracks at ±50 ms; nine of ten detected within 10 ms."""
     score = score_onsets(read_drums(shared_data), gain_db)
-    assert score.f_measure >= 0.96
+    assert score.f_measure >= 0.97
     assert score.decision_p90_ms <= 10.0
 
 
@@ -331,15 +330,29 @@ def test_the_piano_is_found(shared_data: Path, gain_db: float) -> None:
 
 
 def test_the_pianos_notes_are_heard(shared_data: Path) -> None:
-    """At decision time the pitch of most, in the BODY nearly all and few wrong ones."""
-    score = score_pitch(read_piano(shared_data)[0], ListenerConfig().heard_ms)
-    assert score["attack_exact"] >= 0.8
-    assert score["body_exact"] >= 0.88
+    """At decision time some and seldom a wrong one, in the BODY nearly all."""
+    score = score_events(read_piano(shared_data)[0], ListenerConfig().heard_ms)
+    assert score["attack"]["right"] >= 0.4
+    assert score["attack"]["wrong"] <= 0.13
+    assert score["body"]["right"] >= 0.88
     assert score["body_notes_precision"] >= 0.85
     assert score["body_notes_recall"] >= 0.8
 
 
-def test_the_solo_files_have_the_pitch_class_they_name(shared_data: Path) -> None:
+@pytest.mark.parametrize("gain_db", [0.0, -24.0])
+def test_the_singers_notes_are_found(shared_data: Path, gain_db: float) -> None:
+    """F of the notes' starts at ±50 ms: neither breath nor consonants."""
+    assert score_onsets(read_voice(shared_data), gain_db).f_measure >= 0.75
+
+
+def test_the_singers_pitch_is_tracked(shared_data: Path) -> None:
+    """Raw pitch accuracy against the annotated f0."""
+    score = score_pitch(read_voice(shared_data)[0], shared_data)
+    assert score["raw_pitch_accuracy"] >= 0.97
+
+
+def test_the_solo_tones_have_the_pitch_they_name(shared_data: Path) -> None:
     """In the BODY of their longest event."""
-    for name, score in score_solo(shared_data).items():
-        assert abs((score["body"] - score["true"] + 6) % 12 - 6) < 0.55, name
+    for recording in read_solo(shared_data):
+        score = score_solo(recording)
+        assert abs(score["body"] - score["true"]) < 0.55, recording.name

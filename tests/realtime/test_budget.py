@@ -18,7 +18,7 @@ def test_budgets_that_exactly_fill_the_target_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inference_ms": 30.0}, "add up to 69 ms but target_ms is 50: lower one of capture_ms"),
+        ({"inference_ms": 30.0}, "add up to 55.5 ms but target_ms is 50: lower one of capture_ms"),
         ({"midi_ms": 0.0}, "midi_ms must be above 0, got 0"),
         ({"oracle_ms": float("nan")}, "oracle_ms must be above 0, got nan"),
         ({"target_ms": -1.0}, "target_ms must be above 0, got -1"),

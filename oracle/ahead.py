@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], n_at_most: int = 4) -> Iterator[T]:
+def ahead(items: Iterator[T], n_at_most: int) -> Iterator[T]:
     """Give an iterator's items, made by a thread that is at most so many ahead.
 
     Raises

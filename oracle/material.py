@@ -25,6 +25,8 @@ from oracle.recordings import content_sha256
 from oracle.training import Training
 
 BLOCK_FRAMES: Final = 4096
+N_AHEAD: Final = 64
+"""Portions that wait for the encoder: some four batches, and the bodies between them."""
 N_NAMED: Final = 3
 
 
@@ -193,9 +195,10 @@ def _hear(file: AudioFile, training: Training, doing: str) -> Tensors:
             training.show(doing, heard_s, file.duration_s + TAIL_S)
 
     encoder, config = training.encoder, training.config
+    ahead_of_it = partial(ahead, n_at_most=N_AHEAD)
     attacks, bodies = [], []
     embeddings: list[NDArray[np.float32]] = []
-    for event in hear(blocks(), file.rate_hz, config.listener, encoder, ahead=ahead):
+    for event in hear(blocks(), file.rate_hz, config.listener, encoder, ahead=ahead_of_it):
         attacks.append(event.attack)
         bodies.append(event.body)
         embeddings.append(event.embedding)

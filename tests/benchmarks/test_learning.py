@@ -7,7 +7,7 @@ import pytest
 from benchmarks.learning import headlines, write_recording
 from models.audio_file import AudioFile
 
-RESULT = {
+RESULT: dict[str, dict[str, float]] = {
     "speed": {"times_as_fast": 61.0, "peak_rss_gb": 0.8},
     "model": {"more": 0.05},
     "kills": {"n_kills": 10, "n_same": 10},

@@ -8,13 +8,13 @@ from oracle.ahead import ahead
 
 def test_nothing_stays_nothing() -> None:
     """No items, no items."""
-    assert [*ahead(iter([]))] == []
+    assert [*ahead(iter([]), 1)] == []
 
 
 def test_items_come_in_order_and_none_is_lost() -> None:
     """Also those that are false, and more than are made ahead."""
     assert [*ahead(iter(range(50)), 3)] == [*range(50)]
-    assert [*ahead(iter([None, 0, ()]))] == [None, 0, ()]
+    assert [*ahead(iter([None, 0, ()]), 3)] == [None, 0, ()]
 
 
 def test_another_thread_makes_them_and_is_never_more_than_so_many_ahead() -> None:
@@ -42,8 +42,8 @@ def test_what_fails_there_is_raised_here_after_what_came_before() -> None:
 
     got: list[int] = []
     with pytest.raises(ValueError, match="a wrong note"):
-        got.extend(iter(ahead(items())))
-    taken = ahead(items())
+        got.extend(iter(ahead(items(), 4)))
+    taken = ahead(items(), 4)
     assert next(taken) == 1
     with pytest.raises(ValueError, match="a wrong note"):
         next(taken)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from benchmarks._referee import MIDI_PORT, Game
 from benchmarks._run import REPOSITORY
+from realtime.patience import call_within
 
 CAPTURE_PORTS: Final = "PortAudio:.*"
 TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
@@ -22,6 +24,7 @@ TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
 _SIGN_OF_LIFE: Final = "engine.heartbeat"
 _PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
 _LEAVING_S: Final = 20.0
+_SETTINGS: Final = '[improviser]\nmode = "shadow"  # the mode that answers every event\n'
 
 
 class StageError(Exception):
@@ -41,6 +44,12 @@ class Performer:
     process: "subprocess.Popen[bytes]"
     folder: Path
     starting_s: float
+
+    @property
+    def playing(self) -> psutil.Process:
+        """The process that plays: what was started, or what that supervises."""
+        started = psutil.Process(self.process.pid)
+        return next(iter(started.children()), started)
 
     def report(self) -> dict[str, Any]:
         """End it as a player does, and read what it reports of itself."""
@@ -77,12 +86,14 @@ def performer(
 ) -> Iterator[Performer]:
     """Start the program in its memory's folder, and give it when it plays; end it in the end."""
     folder = memory.parent
+    settings, report = folder / "config.toml", folder / "report.json"
+    settings.write_text(_SETTINGS)
     command = [sys.executable, "-m", module, "--memory", str(memory), "--input", "default"]
-    command += ["--midi-out", midi_out, "--report", str(folder / "report.json"), "--headless"]
+    command += ["--config", str(settings), "--midi-out", midi_out, "--report", str(report)]
     start_s = time.monotonic()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, *options], cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
+            [*command, *options, "--headless"], cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         while _SIGN_OF_LIFE not in _log(folder):
@@ -107,7 +118,11 @@ def referee(recording: Path, n_times: int = 1) -> Iterator["subprocess.Popen[str
     )
     assert process.stdout is not None
     try:
-        if process.stdout.readline() != "ready\n":
+        try:
+            said = call_within(_PATIENCE_S, process.stdout.readline)
+        except TimeoutError:
+            said = ""
+        if said != "ready\n":
             raise StageError("the referee does not reach the JACK server")
         yield process
     finally:

@@ -46,9 +46,9 @@ _BYTES_PER_MB: Final = 1e6
 class Watch(threading.Thread):
     """Reads a process from outside until it is told to stop."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
-        self._process = psutil.Process(pid)
+        self._process = process
         self._is_over = threading.Event()
         self.samples: list[tuple[float, int, int, int]] = []
 
@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             referee(recording, n_times) as client,
             performer(memory, module="benchmarks._crowd") as program,
         ):
-            watch = Watch(program.process.pid)
+            watch = Watch(program.playing)
             watch.start()
             game = play(client, longest_s=1.2 * n_times * frames.size / RATE_HZ + 60)
             watch.stop()

@@ -16,7 +16,6 @@ from typing import Any, Final
 from unittest import mock
 
 import numpy as np
-import psutil
 
 from benchmarks._jack import jack_server
 from benchmarks._run import Headline, run
@@ -47,8 +46,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for _ in range(1 if options.quick else options.times):
             with performer(memory, midi_out="virtual") as program:
                 warm_s.append(program.starting_s)
-                process = psutil.Process(program.process.pid)
-                resident_mb.append(process.memory_info().rss / 1e6)
+                resident_mb.append(program.playing.memory_info().rss / 1e6)
                 program.report()
     return {
         "encoder": options.encoder,

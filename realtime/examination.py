@@ -35,8 +35,6 @@ KNOWN: Final = (ModelsError, OracleError, LiveError)
 
 HEARD_S: Final = 0.5
 N_PASSES: Final = 9
-LONGEST_LATENCY_MS: Final = 2000.0
-"""More is no latency: of a port that is not connected yet JACK states 2³² frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +78,12 @@ def examine_input(config: Config, wanted: str | None) -> Iterator[Finding]:
     if source.stop():
         doorbell.close()
     block_ms = block_frames / rate_hz * 1e3
-    is_stated = 0 < latency_ms <= LONGEST_LATENCY_MS
-    stated = f"states {latency_ms:.1f} ms of latency" if is_stated else "states no latency"
+    stated = f"states {latency_ms:.1f} ms of latency" if latency_ms else "states no latency"
     said = (
         f"{name!r} at {rate_hz} Hz in blocks of {block_frames} frames ({block_ms:.1f} ms); its "
         f"driver {stated}."
     )
-    if is_stated and latency_ms > config.budget.capture_ms:
+    if latency_ms > config.budget.capture_ms:
         todo = (
             f"That is more than [budget] capture_ms = {config.budget.capture_ms:g}: make the "
             "driver's or audio server's buffer smaller, or use another interface."

@@ -97,7 +97,8 @@ class AudioSource(Protocol):
         For the player to read.
     rate_hz, block_frames : int
     latency_s : float
-        From the converter to the hand-over of a block's last frame, as the source states it.
+        From the converter to the hand-over of a block's last frame, as the source states it;
+        0 if it states none.
     audio : Consumer
         [float32] Mono frames; its one consumer is the listener.
     stamps : Consumer

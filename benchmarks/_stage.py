@@ -24,7 +24,7 @@ TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
 _SIGN_OF_LIFE: Final = "engine.heartbeat"
 _PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
 _LEAVING_S: Final = 20.0
-_SETTINGS: Final = '[improviser]\nmode = "shadow"  # the mode that answers every event\n'
+_MODE: Final = "shadow"  # which answers every event
 
 
 class StageError(Exception):
@@ -82,18 +82,22 @@ def train(folder: Path, encoder: str) -> Path:
 
 @contextlib.contextmanager
 def performer(
-    memory: Path, *options: str, module: str = "realtime.perform", midi_out: str = MIDI_PORT
+    memory: Path,
+    *,
+    module: str = "realtime.perform",
+    midi_out: str = MIDI_PORT,
+    max_events: int = 100_000,
 ) -> Iterator[Performer]:
-    """Start the program in its memory's folder, and give it when it plays; end it in the end."""
+    """Start the program with a memory of at most so many events, and end it in the end."""
     folder = memory.parent
     settings, report = folder / "config.toml", folder / "report.json"
-    settings.write_text(_SETTINGS)
+    settings.write_text(f'[improviser]\nmode = "{_MODE}"\nmax_events = {max_events}\n')
     command = [sys.executable, "-m", module, "--memory", str(memory), "--input", "default"]
     command += ["--config", str(settings), "--midi-out", midi_out, "--report", str(report)]
     start_s = time.monotonic()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, *options, "--headless"], cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
+            [*command, "--headless"], cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         while _SIGN_OF_LIFE not in _log(folder):

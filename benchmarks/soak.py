@@ -9,8 +9,8 @@ p99 of event latency in the last sixth (of 30 minutes: the last five) within 10 
 
 How it could mislead: half an hour is not a night, and a slope over half an hour is known only as
 well as the pages the allocator happens to keep. Live learning grows the memory on purpose up to
-`max_events`, here a thousand, so that forgetting and steady state come within minutes. On two cores, hogs and server compete
-for the cores themselves, not for the GIL alone.
+`max_events`, here a thousand, so that forgetting and steady state come within minutes. On two
+cores, hogs and server compete for the cores themselves, not for the GIL alone.
 """
 
 import argparse

@@ -11,9 +11,9 @@ Scored with mir_eval. Truth closer together than 30 ms is one onset. One default
 * sonority: Pearson correlation of −roughness with people's ratings of chords, from the partials
   they are made of ("partials") and as heard from their sound in the BODY ("heard").
 
-How it could mislead: one piano and one singer, and the settings were chosen on these very drums,
-this piano and this singer; what a singer does was checked on synthesised instruments. A note's
-`decision` and `position` are no better than its annotation. Chords are synthesised.
+How it could mislead: one piano and one singer, and the settings were chosen on these very
+recordings: every figure on them is that much too good. A note's `decision` and `position` are no
+better than its annotation. Chords are synthesised. Rhythm and beats: see `benchmarks._rhythm`.
 """
 
 import argparse
@@ -30,6 +30,7 @@ import numpy as np
 from mir_eval.util import match_events
 from numpy.typing import NDArray
 
+from benchmarks import _rhythm
 from benchmarks._recordings import (
     DATA,
     Recording,
@@ -258,6 +259,7 @@ def measure_all(quick: bool, data: Path = DATA) -> dict[str, Any]:
     result: dict[str, Any] = {
         "planted": {tones.name: asdict(score_onsets([tones])) for tones in planted},
         "cost": measure_cost(planted[0], 1000 if quick else 10000),
+        "rhythm": _rhythm.rows(quick, data),
     }
     if quick or not data.is_dir():
         return result
@@ -319,6 +321,7 @@ def headlines(result: dict[str, Any]) -> Iterator[Headline]:
         )
         yield Headline(name=f"{name}, r as heard", value=row["heard"], better="higher")
     yield Headline(name="cost", value=result["cost"]["ms_per_s"], unit="ms per s", target=12.8)
+    yield from _rhythm.headlines(result["rhythm"])
 
 
 def _show_onsets(name: str, score: dict[str, float]) -> None:
@@ -354,6 +357,7 @@ def show(result: dict[str, Any]) -> None:
             f"{name:14} {row['true']:g}: attack {row['attack']:.1f}, body {row['body']:.1f},"
             f" {row['n_events']} events"
         )
+    _rhythm.show(result["rhythm"])
     cost = result["cost"]
     print(
         f"cost at 44.1 kHz, blocks of {BLOCK_FRAMES}: p50 {cost['block_p50_us']:.0f} µs,"

@@ -39,7 +39,7 @@ class BudgetConfig:
     target_ms: float = 50.0
     capture_ms: float = 8.0
     listen_ms: float = DEFAULT_LISTEN_MS
-    inference_ms: float = 10.0
+    inference_ms: float = 24.0
     oracle_ms: float = 3.0
     midi_ms: float = 2.0
     considered_min_ms: float = 10.0

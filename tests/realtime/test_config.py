@@ -98,10 +98,10 @@ def test_one_key_changes_one_value(tmp_path: Path) -> None:
         ("[midi]\nchanel = 3\n", r"\[midi\] has no key 'chanel': did you mean 'channel'\?"),
         ("[midi]\nchannel = 17\n", r"\[midi\]: channel must be 1 to 16, got 17"),
         ("[capture]\nrate_hz = 7999\n", r"\[capture\]: rate_hz must be from 8000 to 192000"),
-        ("[budget]\nmidi_ms = 17.0\n", r"the stages add up to 50.5 ms but"),
+        ("[budget]\nmidi_ms = 3.0\n", r"the stages add up to 50.5 ms but"),
         (
             "[budget]\nmidi_ms = 30.0\n",
-            r"the stages add up to 63.5 ms but target_ms is 50: lower one",
+            r"the stages add up to 77.5 ms but target_ms is 50: lower one",
         ),
         ("[budget]\ntarget_ms = inf\n", r"target_ms must be a number, got inf"),
         ('[telemetry]\nlevel = "debug"\n', r"level must be 'info' or 'warning' or 'error', got"),

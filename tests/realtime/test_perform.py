@@ -311,7 +311,7 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
     "budgets that don't add up": (
         settings("[budget]\noracle_ms = 30.0\n"),
         [],
-        r"\[budget\]: the stages add up to 62.5 ms but target_ms is 50: lower one",
+        r"\[budget\]: the stages add up to 76.5 ms but target_ms is 50: lower one",
     ),
     "no settings": (nothing, ["--config", "none.toml"], r"no settings file at none\.toml"),
     "a report without a folder": (

@@ -47,20 +47,20 @@ def listen(block_frames: int, duration_s: float, *, is_realtime: bool) -> dict[s
         jack_server(rate_hz=RATE_HZ, block_frames=block_frames, is_realtime=is_realtime),
         musician() as name,
         seen_by_portaudio(),
-        gil_hogs(N_HOGS),
     ):
         bell = Doorbell()
         config = CaptureConfig(device=name, channel=1, block_frames=block_frames)
-        source = AudioInput(config, bell)
+        source = AudioInput(config, bell)  # compiles what it needs, which hogs would make slow
         frames, stamps = [], []
         try:
-            source.start()
-            end_s = time.monotonic() + duration_s
-            while time.monotonic() < end_s:
-                bell.wait(1.0)
-                source.check()
-                frames.append(source.audio.pop_nowait())
-                stamps.append(source.stamps.pop_nowait())
+            with gil_hogs(N_HOGS):
+                source.start()
+                end_s = time.monotonic() + duration_s
+                while time.monotonic() < end_s:
+                    bell.wait(1.0)
+                    source.check()
+                    frames.append(source.audio.pop_nowait())
+                    stamps.append(source.stamps.pop_nowait())
         finally:
             if source.stop():
                 bell.close()

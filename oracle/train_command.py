@@ -73,14 +73,16 @@ def begun(
     ModelsError, OracleError
         Something that was asked for is not there or does not fit.
     """
-    recordings = find_recordings(options.recordings)
-    sources = [file.path for file in recordings.files]
-    require_writable(options.output, suffixes, sources=sources)
-    encoder = _load_encoder(config.encoder, options.encoder)
-    if encoder.notice:
-        console.print(encoder.notice)
+    folder: Path | None = None
     try:
+        recordings = find_recordings(options.recordings)
+        sources = [file.path for file in recordings.files]
+        require_writable(options.output, suffixes, sources=sources)
+        encoder = _load_encoder(config.encoder, options.encoder)
+        if encoder.notice:
+            console.print(encoder.notice)
         with Checkpoint.beside(options.output) as checkpoint, _bars(console) as show:
+            folder = checkpoint.folder
             yield (
                 Training(
                     encoder=encoder,
@@ -92,7 +94,7 @@ def begun(
                 recordings,
             )
     except KeyboardInterrupt:
-        is_kept = checkpoint.folder is not None and checkpoint.folder.exists()
+        is_kept = folder is not None and folder.exists()
         went = "the same command goes on from here" if is_kept else "nothing was written"
         console.print(f"Stopped: {went}.")
         raise

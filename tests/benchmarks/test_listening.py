@@ -41,7 +41,7 @@ def test_truth_that_is_shifted_shows_as_position() -> None:
 def test_without_recordings_it_measures_what_is_planted(tmp_path: Path) -> None:
     """And reports it."""
     result = measure_all(quick=True, data=tmp_path / "absent")
-    assert set(result) == {"planted", "cost"}
+    assert set(result) == {"planted", "cost", "rhythm"}
     show(result)
     assert [headline.name for headline in headlines(result)] == ["cost"]
 

@@ -108,7 +108,7 @@ def play(player: Improviser, n: int) -> list[tuple[tuple[Note, ...], tuple[str, 
 
 def test_an_improviser_plays_on_across_its_forgetting() -> None:
     """Over ten lengths of its memory every event is answered, and the memory stays within."""
-    config = ImproviserConfig(max_events=MAX_EVENTS)
+    config = ImproviserConfig(mode="shadow", max_events=MAX_EVENTS)
     player = Improviser(learned(EVENTS[:20]), RATE_HZ, config, seed=1)
     answers = play(player, 10 * MAX_EVENTS)
     assert all(notes for notes, _ in answers)
@@ -129,7 +129,7 @@ def test_on_another_thread_it_is_as_consistent() -> None:
 
             return pool.submit(build_and_tell)
 
-        config = ImproviserConfig(max_events=MAX_EVENTS)
+        config = ImproviserConfig(mode="shadow", max_events=MAX_EVENTS)
         player = Improviser(learned(EVENTS[:20]), RATE_HZ, config, seed=1, aside=aside)
         answers = play(player, 2000)
     assert all(notes for notes, _ in answers)

@@ -10,11 +10,20 @@ import numpy as np
 
 from oracle import _linking
 from oracle._blocks import WIDTH, no_blocks, with_block_room
-from oracle._graph import Float64s, Int32s, put_frames, root_alone, with_edge_room, with_state_room
+from oracle._graph import (
+    Float64s,
+    Graph,
+    Int32s,
+    put_frames,
+    root_alone,
+    with_edge_room,
+    with_state_room,
+)
 from oracle._linking import Progress
 from oracle.metrics import MetricTable
 
 _Values = TypeVar("_Values", Float64s, Int32s)
+_Published = tuple[Graph, int, int]  # with its number of states and of edges
 
 
 class OracleArrays(NamedTuple):
@@ -46,7 +55,8 @@ class GrowingOracle:
         self._threshold = threshold
         self._metric = metric
         # one reference, replaced after its states are whole: what a reader holds stays true
-        self._published = (root_alone(metric.dim), 1, 0)
+        self._published: _Published = (root_alone(metric.dim), 1, 0)
+        self._given: tuple[_Published, OracleArrays] | None = None
         self._blocks = no_blocks(metric.dim)
         self._n_blocks = 0
 
@@ -92,20 +102,11 @@ class GrowingOracle:
 
     def arrays(self) -> OracleArrays:
         """Give a consistent prefix as flat read-only arrays; see `OracleArrays`."""
-        graph, n_states, n_edges = self._published
-        return OracleArrays(
-            n_states,
-            n_edges,
-            _read_only(graph.frames[:, : self._metric.dim], n_states),
-            _read_only(graph.suffix_link, n_states),
-            _read_only(graph.lrs, n_states),
-            _read_only(graph.cluster, n_states),
-            _read_only(graph.first_edge, n_states),
-            _read_only(graph.next_edge, n_edges),
-            _read_only(graph.edge_target, n_edges),
-            _read_only(graph.first_reverse, n_states),
-            _read_only(graph.next_reverse, n_states),
-        )
+        published = self._published
+        given = self._given  # read once: another thread may replace it
+        if given is None or given[0] is not published:
+            given = self._given = published, _arrays_of(published, self._metric.dim)
+        return given[1]
 
     def transitions(self, state: int) -> Int32s:
         """States that `state` leads to [shape=(n,), int32], ascending.
@@ -209,6 +210,24 @@ def information_rate(word_lengths: Int32s, alpha: float = 1.0) -> Float64s:
     predicted = np.log2(np.cumsum(words)) / np.repeat(spans, spans)
     rate: Float64s = np.maximum(alpha * np.log2(np.cumsum(new)) - predicted, 0.0)
     return rate
+
+
+def _arrays_of(published: _Published, dim: int) -> OracleArrays:
+    """Give views of what was published; a step of navigation has no time to make them anew."""
+    graph, n_states, n_edges = published
+    return OracleArrays(
+        n_states,
+        n_edges,
+        _read_only(graph.frames[:, :dim], n_states),
+        _read_only(graph.suffix_link, n_states),
+        _read_only(graph.lrs, n_states),
+        _read_only(graph.cluster, n_states),
+        _read_only(graph.first_edge, n_states),
+        _read_only(graph.next_edge, n_edges),
+        _read_only(graph.edge_target, n_edges),
+        _read_only(graph.first_reverse, n_states),
+        _read_only(graph.next_reverse, n_states),
+    )
 
 
 def _read_only(values: _Values, n: int) -> _Values:

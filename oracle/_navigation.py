@@ -83,6 +83,13 @@ class Choice(NamedTuple):
     chosen: int  # which candidate, −1 none
     n_candidates: int
     is_taboo_relaxed: bool
+    state: int
+    transposition: int
+    origin: int
+    quality: float  # share of the request, by weight, that is met as asked, 0…1
+
+
+SILENCE = Choice(-1, 0, False, 0, 0, 0, 0.0)
 
 
 @kernel
@@ -113,7 +120,7 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
                 found, n = found_so, n_so
                 n_kept += 1
             elif j < scene.n_held:
-                return Choice(-1, 0, False)
+                return SILENCE
             else:
                 scratch.outcomes[j] = DROPPED
         if not is_current:
@@ -122,7 +129,7 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
         taboo_since = NEVER
         found, n = _attempt(scene, scratch, n_kept, taboo_since, n_near)
     if found == NOTHING:
-        return Choice(-1, 0, False)
+        return SILENCE
     rows = scratch.rows[:n]
     _spread(scene, taboo_since, rows)
     # what is kept comes first: the nearest to what cannot be met must not decide against it
@@ -131,7 +138,27 @@ def choose(scene: Scene, scratch: Scratch) -> Choice:
             if is_kept == (j < n_hard and scratch.outcomes[j] == MET):
                 _mask(scene, scratch, j, rows)
     chosen = _draw(rows, scene.draws[0], scene.rules.is_probabilistic)
-    return Choice(chosen, n, taboo_since == NEVER)
+    return Choice(
+        chosen,
+        n,
+        taboo_since == NEVER,
+        int(rows[chosen]["state"]),
+        int(rows[chosen]["transposition"]),
+        int(rows[chosen]["origin"]),
+        float(_quality(scene, scratch, chosen)),
+    )
+
+
+@kernel
+def _quality(scene: Scene, scratch: Scratch, chosen: int) -> float:
+    """Return the share of the request, by weight, that a choice meets as asked."""
+    asked = met = 0.0
+    for j in range(scene.n_held, scene.terms.size):
+        weight = scene.terms[j]["weight"]
+        asked += weight
+        if scratch.outcomes[j] == MET:
+            met += weight * scratch.masks[j, chosen]
+    return met / asked if asked > 0 else 1.0
 
 
 @kernel

@@ -25,11 +25,12 @@ from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.metrics import EventMetric
-from oracle.request import TERM_DTYPE, Criterion, Known, Request, criteria_of, terms_of
+from oracle.request import NO_TERMS, TERM_DTYPE, Criterion, Reading, Request, RequestReader
 from oracle.trace import Trace, trace_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)
-_NO_LABELS = (np.zeros(0, TERM_DTYPE), np.zeros(0, np.int64))
+_AUDIBLE = (Criterion(attribute="n_notes", type=">", value=0, is_held=True),)
+_NO_LABELS = (NO_TERMS, np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +136,7 @@ class Navigator:
             regions=np.array(config.regions, np.int64),
             transpositions=np.array(sorted(config.transpositions, key=abs), np.int64),
         )
-        self._held = (
-            (Criterion(attribute="n_notes", type=">", value=0, is_held=True),)
-            if config.is_audible
-            else ()
-        )
+        self._reader = RequestReader(attributes.known, _AUDIBLE if config.is_audible else ())
         self._rng = np.random.default_rng(seed)
         self._draws = np.zeros(N_DRAWS)
         self._step = 0
@@ -161,19 +158,13 @@ class Navigator:
         ValueError
             A request names what is unknown or out of range; nothing moves.
         """
-        known = self._table.known
-        criteria = (*self._held, *criteria_of(request, known))
-        scene = self._scene(
-            terms_of(criteria, known),
-            sum(c.is_held for c in criteria),
-            sum(c.is_hard for c in criteria),
-            *(_labels(upcoming, known) if upcoming else _NO_LABELS),
-        )
-        if len(self._scratch.outcomes) != len(criteria):
-            self._scratch = _new_scratch(len(criteria))
+        asked = self._reader.read(request)
+        scene = self._scene(asked, *(self._labels(upcoming) if upcoming else _NO_LABELS))
+        if len(self._scratch.outcomes) != len(asked.criteria):
+            self._scratch = _new_scratch(len(asked.criteria))
         self._step = scene.step
         choice = choose(scene, self._scratch)
-        trace = trace_of(choice, self._scratch, criteria, self.config.min_quality)
+        trace = trace_of(choice, self._scratch, asked.criteria, self.config.min_quality)
         if trace.state is not None:
             self.state = trace.state
             self.transposition_semitones = trace.transposition_semitones
@@ -238,13 +229,16 @@ class Navigator:
             for i, label in enumerate(scenario)
         ]
 
+    def _labels(self, upcoming: Sequence[Request]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """Lay out the hard criteria of the labels to come, and where each label ends."""
+        n_always = len(self._reader.read(None).criteria)
+        ahead = [
+            reading.terms[n_always : reading.n_hard] for reading in map(self._reader.read, upcoming)
+        ]
+        return np.concatenate(ahead), np.cumsum([len(terms) for terms in ahead])
+
     def _scene(
-        self,
-        terms: NDArray[np.void],
-        n_held: int,
-        n_hard: int,
-        upcoming: NDArray[np.void],
-        label_end: NDArray[np.int64],
+        self, asked: Reading, upcoming: NDArray[np.void], label_end: NDArray[np.int64]
     ) -> Scene:
         """Read the memory once, and draw once."""
         table, oracle = self._table.arrays(), self._oracle.arrays()
@@ -261,9 +255,9 @@ class Navigator:
             table=table,
             token_distance=self._token_distance,
             rules=self._rules,
-            terms=terms,
-            n_held=n_held,
-            n_hard=n_hard,
+            terms=asked.terms,
+            n_held=asked.n_held,
+            n_hard=asked.n_hard,
             upcoming=upcoming,
             label_end=label_end,
             state=self.state,
@@ -272,15 +266,6 @@ class Navigator:
             last_visit=self._last_visit,
             draws=self._draws,
         )
-
-
-def _labels(
-    upcoming: Sequence[Request], known: Known
-) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """Lay out the hard criteria of the labels to come, and where each label ends."""
-    ahead = [[c for c in criteria_of(label, known) if c.is_hard] for label in upcoming]
-    terms = terms_of([c for criteria in ahead for c in criteria], known)
-    return terms, np.cumsum([len(criteria) for criteria in ahead])
 
 
 def _token_distance(oracle: AudioOracle | FactorOracle) -> NDArray[np.float64]:

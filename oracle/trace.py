@@ -27,6 +27,9 @@ class Origin(Enum):
     LOOK_UP = _near.LOOK_UP
 
 
+_ORIGINS = {origin.value: origin for origin in Origin}  # calling an Enum takes a µs
+
+
 class Relaxation(NamedTuple):
     """Something that was asked and not met: the attribute or "taboo", and what was done."""
 
@@ -74,44 +77,26 @@ def trace_of(
     choice: Choice, scratch: Scratch, criteria: tuple[Criterion, ...], min_quality: float
 ) -> Trace:
     """Copy out what the step considered and judge what it chose."""
-    n, chosen = choice.n_candidates, choice.chosen
-    candidates = scratch.rows[:n].copy()
-    masks = scratch.masks[:, :n].copy()
-    if chosen < 0:
-        relaxed = [Relaxation(c.attribute, "dropped") for c in criteria if c.is_hard]
-        quality = 0.0
-    else:
-        outcomes = scratch.outcomes.tolist()
-        relaxed = [
+    is_none = choice.chosen < 0
+    is_silent = is_none or choice.quality < min_quality
+    relaxed: list[Relaxation] = []
+    if is_none:
+        relaxed += [Relaxation(c.attribute, "dropped") for c in criteria if c.is_hard]
+    elif scratch.outcomes.any():
+        relaxed += [
             Relaxation(criterion.attribute, "nearest" if outcome == NEAREST else "dropped")
-            for criterion, outcome in zip(criteria, outcomes, strict=True)
+            for criterion, outcome in zip(criteria, scratch.outcomes.tolist(), strict=True)
             if outcome != MET
         ]
-        quality = _quality(criteria, outcomes, masks[:, chosen].tolist())
     if choice.is_taboo_relaxed:
         relaxed.append(Relaxation("taboo", "dropped"))
-    is_silent = chosen < 0 or quality < min_quality
-    place = None if is_silent else candidates[chosen]
     return Trace(
-        state=None if place is None else int(place["state"]),
-        transposition_semitones=0 if place is None else int(place["transposition"]),
-        why=None if place is None else Origin(int(place["origin"])),
-        quality=quality,
+        state=None if is_silent else choice.state,
+        transposition_semitones=0 if is_silent else choice.transposition,
+        why=None if is_silent else _ORIGINS[choice.origin],
+        quality=choice.quality,
         relaxed=tuple(relaxed),
         criteria=criteria,
-        candidates=candidates,
-        masks=masks,
+        candidates=scratch.rows[: choice.n_candidates].copy(),
+        masks=scratch.masks[:, : choice.n_candidates].copy(),
     )
-
-
-def _quality(criteria: tuple[Criterion, ...], outcomes: list[int], masks: list[float]) -> float:
-    """Return the share of the request, by weight, that a choice meets as asked."""
-    asked = sum(c.weight for c in criteria if not c.is_held)
-    if asked == 0:
-        return 1.0
-    met = sum(
-        c.weight * mask
-        for c, outcome, mask in zip(criteria, outcomes, masks, strict=True)
-        if outcome == MET and not c.is_held
-    )
-    return met / asked

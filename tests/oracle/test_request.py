@@ -10,10 +10,11 @@ from oracle._masks import DROPPED, MET, NEAREST, apply_mask
 from oracle._near import CANDIDATE_DTYPE
 from oracle.attribute_table import AttributeTable
 from oracle.attributes import Attribute, Measure
-from oracle.request import TYPES, Criterion, criteria_of, terms_of
+from oracle.request import N_REMEMBERED, TYPES, Criterion, RequestReader
 from tests.oracle.memories import run_without_jit
 
 KNOWN = AttributeTable().known
+READER = RequestReader(KNOWN)
 X = Attribute(name="x", unit="", low=-10, high=10, tolerance=0.25)
 PITCH = Attribute(name="pitch", unit="", low=0, high=127, measure=Measure.PITCH)
 CLASS = Attribute(
@@ -40,40 +41,72 @@ def masked(
     rows["probability"] = 1
     mask = np.zeros(len(values))
     distance = np.abs(np.subtract.outer(np.arange(16.0), np.arange(16.0)))
-    terms = terms_of([Criterion(attribute=attribute.name, **criterion)], table.known)
+    asked = [Criterion(attribute=attribute.name, **criterion)]
+    terms = RequestReader(table.known).read(asked).terms
     outcome = apply_mask(table.arrays().values, distance, terms[0], False, rows, mask)
     return outcome, mask.tolist(), rows["probability"].tolist()
 
 
 def test_no_request_asks_nothing() -> None:
     """None and an empty mapping are the same."""
-    assert criteria_of(None, KNOWN) == criteria_of({}, KNOWN) == ()
+    assert READER.read(None).criteria == READER.read({}).criteria == ()
 
 
 def test_the_seeds_request_is_read_as_it_writes_it() -> None:
     """Three hard criteria in its order, with 3:2 as log2."""
     request = {"gesture_token": 142, "consonance": 0.8, "rhythm_ratio": [3, 2]}
-    criteria = criteria_of(request, KNOWN)
+    criteria, terms, *_ = READER.read(request)
     assert [c.attribute for c in criteria] == list(request)
     assert all(c.is_hard for c in criteria)
-    assert terms_of(criteria, KNOWN)["target"] == pytest.approx([142, 0.8, math.log2(1.5)])
+    assert terms["target"] == pytest.approx([142, 0.8, math.log2(1.5)])
 
 
 def test_held_come_first_then_hard_then_soft() -> None:
     """Within each the order is the caller's."""
-    criteria = criteria_of(
+    reading = READER.read(
         {
             "consonance": {"type": "gradient"},
             "density": {"value": 2, "type": ">", "weight": 0.5},
             "loudness": -20,
             "pitch_class": {"value": 3, "is_held": True},
             "register": 4,
-        },
-        KNOWN,
+        }
     )
-    assert [c.attribute for c in criteria] == [
+    assert [c.attribute for c in reading.criteria] == [
         "pitch_class", "loudness", "register", "consonance", "density",
     ]  # fmt: skip
+    assert (reading.n_held, reading.n_hard) == (1, 3)
+
+
+def test_what_is_always_asked_comes_first() -> None:
+    """Before what is held in a request."""
+    always = Criterion(attribute="n_notes", type=">", value=0, is_held=True)
+    reading = RequestReader(KNOWN, [always]).read({"register": {"value": 4, "is_held": True}})
+    assert [c.attribute for c in reading.criteria] == ["n_notes", "register"]
+
+
+def test_a_request_asked_before_is_read_the_same() -> None:
+    """Also after more entries than are remembered, and a list that has changed meanwhile."""
+    reader = RequestReader(KNOWN)
+    ratio = [3, 2]
+    request = {"gesture_token": {"value": 7, "weight": 0.5}, "register": 4, "rhythm_ratio": ratio}
+    first = reader.read(request)
+    again = [reader.read(request)]
+    for token in range(N_REMEMBERED + 1):
+        reader.read({"gesture_token": token})
+    again.append(reader.read(request))
+    assert all(r.criteria == first.criteria and (r.terms == first.terms).all() for r in again)
+    ratio[0] = 4
+    assert reader.read(request).terms["target"].tolist() == [4, 1, 7]
+
+
+def test_equal_values_of_other_types_are_not_taken_for_those_read() -> None:
+    """One is a number and true is none, bare or named."""
+    reader = RequestReader(KNOWN)
+    reader.read({"consonance": 1, "register": {"value": 1}})
+    for request in ({"consonance": True}, {"register": {"value": True}}):
+        with pytest.raises(ValueError, match="value must be a number"):
+            reader.read(request)
 
 
 def test_every_dimension_of_the_event_can_be_asked_for() -> None:
@@ -81,7 +114,7 @@ def test_every_dimension_of_the_event_can_be_asked_for() -> None:
     asked = {
         name: {"type": "gradient"} for name, (_, a) in KNOWN.items() if not a.measure.is_category
     }
-    assert len(terms_of(criteria_of(asked, KNOWN), KNOWN)) == len(KNOWN) - 2
+    assert len(READER.read(asked).terms) == len(KNOWN) - 2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +243,7 @@ def test_masks_agree_with_a_plain_twin(
 def test_a_request_that_cannot_be_read_is_refused(request_: Any, match: str) -> None:
     """With the name, the value and the need, or the nearest known."""
     with pytest.raises(ValueError, match=match):
-        terms_of(criteria_of(request_, KNOWN), KNOWN)
+        READER.read(request_)
 
 
 def test_masks_are_the_same_without_the_compiler() -> None:

@@ -135,8 +135,10 @@ class EncoderConfig:
 
     Attributes
     ----------
-    name, layer, layer_weights, pooling, window_s, n_threads, precision, device
+    name, layer, layer_weights, pooling, window_s, precision, device
         As `models.loading.load_encoder` takes them.
+    n_threads
+        CPU threads of a pass on stage; learning uses all cores.
     hop_ms
         How long without an event until a window is embedded unasked.
 

@@ -1,4 +1,4 @@
-"""Info: which encoder, what it costs on this machine, and whether the budget allows it.
+"""Info: which encoder, what it costs on this machine, how exact it is, and whether it is in budget.
 
 ``python -m models.info [NAME|DIR|MEMORY]`` loads an encoder as learning would, or the one that a
 memory was learned with, embeds noise, and says what was found. It measures on the main thread and
@@ -9,7 +9,9 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ from models.terminal import CommandLine, plain_console, say_error
 
 N_WARM_UPS: Final = 5
 N_PASSES: Final = 40
+N_COMPARED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,37 @@ def measure_cost_ms(encoder: Encoder, n_passes: int = N_PASSES) -> tuple[float, 
     return p50, p95
 
 
-def describe(encoder: Encoder, cost_ms: tuple[float, float], budget_ms: float | None) -> str:
+def measure_error(encoder: Encoder, exact: Encoder) -> float:
+    """Give how far an encoder's embeddings of noise are from the exact ones, relative to these."""
+    shape = (N_COMPARED, encoder.spec.window_frames)
+    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
+    expected = exact.encode(noise)
+    return float(np.linalg.norm(encoder.encode(noise) - expected) / np.linalg.norm(expected))
+
+
+def examine(
+    build: Callable[[EncoderConfig], Encoder], config: EncoderConfig, budget_ms: float | None
+) -> str:
+    """Build an encoder, measure it, and describe it; once more in fp32 if it is not exact."""
+    encoder = build(config)
+    cost_ms = measure_cost_ms(encoder)
+    error = 0.0
+    if encoder.spec.precision != "fp32":
+        error = measure_error(encoder, build(replace(config, precision="fp32")))
+    return describe(encoder, cost_ms, error, budget_ms)
+
+
+def describe(
+    encoder: Encoder, cost_ms: tuple[float, float], error: float, budget_ms: float | None
+) -> str:
     """Say what an encoder is and what it costs, a line each.
 
     Parameters
     ----------
     cost_ms
         Median and 95th percentile of a pass.
+    error
+        How far its embeddings are from fp32's, relative to these; 0 if it computes in fp32.
     budget_ms
         What ``[budget] inference_ms`` gives a pass; None where the settings do not say.
     """
@@ -62,7 +89,8 @@ def describe(encoder: Encoder, cost_ms: tuple[float, float], budget_ms: float | 
         f"encoder    {spec.name} ({spec.revision})",
         f"layer      {layers}, pooling {spec.pooling}, {spec.dim} values",
         f"window     {windows} at {spec.rate_hz} Hz",
-        f"computes   in {spec.precision} on the {getattr(encoder, 'device', 'cpu')}",
+        f"computes   in {spec.precision} on the {getattr(encoder, 'device', 'cpu')}"
+        + (f", {error:.1%} from fp32" if error else ""),
         f"a pass     {cost_ms[0]:.1f} ms, {cost_ms[1]:.1f} ms at p95",
     ]
     if budget_ms is not None:
@@ -120,9 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
         path = options.config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
         tables = read_tables(path) if path else {}
         config = read_settings(InfoConfig, path, others=tables.keys() - {"encoder"})
-        encoder = load(options.name, config.encoder)
         budget_ms = tables.get("budget", {}).get("inference_ms")
-        sys.stdout.write(describe(encoder, measure_cost_ms(encoder), budget_ms) + "\n")
+        said = examine(partial(load, options.name), config.encoder, budget_ms)
+        sys.stdout.write(said + "\n")
     except ModelsError as error:
         say_error(plain_console(stderr=True), error)
         return 1

@@ -70,18 +70,21 @@ class Mert:
             for index in range(n_layers)
         ]
 
-    def __call__(self, frames: Tensor) -> list[Tensor]:
+    def __call__(self, frames: Tensor, n_newest: int) -> list[Tensor]:
         """Hear windows.
 
         Parameters
         ----------
         frames
             [shape=(n, n_frames), float32], normalised as the checkpoint wants it, on the device.
+        n_newest
+            Steps that are read; no later layer hears the last one's other steps.
 
         Returns
         -------
         list of Tensor
-            What enters the first layer, and what each layer makes of it [shape=(n, n_steps, dim)].
+            The newest steps of what enters the first layer, and of what each layer makes of it
+            [shape=(n, n_newest, dim)].
         """
         # one after the other: what a window makes of the first convolutions stays in the cache
         x = torch.cat([self._convolve(window) for window in frames.split(1)])
@@ -90,9 +93,9 @@ class Mert:
         x = self._norm(x + self._position(x)[:, : x.shape[1]])
         states = [x]
         for layer in self._layers:
-            x = layer(x)
+            x = layer(x, n_newest if layer is self._layers[-1] else x.shape[1])
             states.append(x)
-        return states
+        return [state[:, -n_newest:] for state in states]
 
     def _convolve(self, window: Tensor) -> Tensor:
         """Give one window's features [shape=(1, n_steps, n_out)]."""
@@ -177,12 +180,14 @@ class _Layer:
         self._narrow = arithmetic.linear(*_pair(tensors, f"{at}.feed_forward.output_dense"))
         self._final_norm = _norm(architecture, arithmetic, tensors, f"{at}.final_layer_norm")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, n_newest: int) -> Tensor:
+        """Give the newest steps, which attend to all."""
         n, n_steps, dim = x.shape
         heads = self._attended(x).view(n, n_steps, 3, self._n_heads, dim // self._n_heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        x = self._norm(x + self._out(mixed.transpose(1, 2).reshape(n, n_steps, dim)))
+        mixed = functional.scaled_dot_product_attention(query[:, :, -n_newest:], key, value)
+        mixed = mixed.transpose(1, 2).reshape(n, n_newest, dim)
+        x = self._norm(x[:, -n_newest:] + self._out(mixed))
         return self._final_norm(x + self._narrow(self._widen(x)))
 
 

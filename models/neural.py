@@ -125,7 +125,10 @@ class NeuralEncoder:
         windows = _windows_frames(window_s, checkpoint.rate_hz, model)
         pooling = DEFAULT_POOLING if pooling is None else pooling
         step_s = model.hop_frames / checkpoint.rate_hz
-        weights = {n: pooling_weights(pooling, model.n_steps(n), step_s) for n in windows}
+        weights = {
+            n: np.trim_zeros(pooling_weights(pooling, model.n_steps(n), step_s), "f")
+            for n in windows
+        }
         spec = EncoderSpec(
             name=str(name),
             revision=checkpoint.revision,
@@ -223,7 +226,7 @@ class _Embed:
         if self._is_normalising:
             variance, mean = torch.var_mean(frames, dim=1, correction=0, keepdim=True)
             frames = (frames - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
-        states = self._hear(frames)
+        states = self._hear(frames, len(weights))
         pooled = [weights @ states[layer].float() for layer in self._layers]
         if not self._layer_weights:
             return torch.cat(pooled, 1)

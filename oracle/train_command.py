@@ -5,6 +5,7 @@ made, and is gone on with by the same command.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,7 +141,7 @@ def _bars(console: Console) -> Iterator[Callable[[str, float, float], None]]:
 
 
 def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
-    """Load the encoder that is asked for, with the settings of its table."""
+    """Load the encoder that is asked for, with the settings of its table, on all cores."""
     name = name or config.name
     try:
         return load_encoder(
@@ -149,7 +150,8 @@ def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
             layer_weights=config.layer_weights,
             pooling=config.pooling,
             window_s=config.window_s,
-            n_threads=config.n_threads,
+            # nothing sounds meanwhile: no core need stay free
+            n_threads=os.cpu_count() or 1,
             precision=config.precision,
             device=config.device,
         )

@@ -114,6 +114,12 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
         help="keep sound, notes and every decision in a new folder there, for "
         "python -m realtime.replay",
     )
+    add(
+        "--info",
+        action="store_true",
+        help="say which encoder the memory needs, what it costs on this machine and whether the "
+        "budget allows it, and play nothing",
+    )
     add("--report", type=Path, metavar="FILE", help="write what was measured to this JSON file")
     add(
         "--headless",

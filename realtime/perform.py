@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from models.audio_file import AudioFile
 from models.codebook import Codebook
 from models.encoder import Encoder
 from models.errors import ModelsError
+from models.info import examine
 from models.listener import Listener
 from models.terminal import plain_console, preparing, say_error
 from oracle.errors import OracleError
@@ -158,7 +160,13 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
     recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
     config = as_learned(config, memory, options.memory)
-    encoder = encoder_of(memory, options.memory, options.encoder, config.encoder)
+    build = partial(encoder_of, memory, options.memory, options.encoder)
+    if options.info:
+        said = examine(build, config.encoder, config.budget.inference_ms)
+        ready()
+        sys.stdout.write(said + "\n")
+        return
+    encoder = build(config.encoder)
     if encoder.notice:
         tell(encoder.notice)
     source: AudioInput | FileSource | None = None

@@ -20,10 +20,12 @@ class FakeEncoder:
             dim=dim,
         )
         self.n_windows_seen = 0
+        self.gain = 1.0
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the root mean square of each of `dim` equal parts."""
         check_windows(windows, self.spec)
         self.n_windows_seen += len(windows)
         parts = np.array_split(windows, self.spec.dim, axis=1)
-        return np.stack([np.sqrt((part * part).mean(axis=1)) for part in parts], axis=1)
+        levels = [np.sqrt((part * part).mean(axis=1)) for part in parts]
+        return np.stack(levels, axis=1) * np.float32(self.gain)

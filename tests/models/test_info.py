@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from models.info import describe, main
+from models.encoder import EncoderConfig
+from models.info import describe, examine, main
 from models.loading import load_encoder
 from models.standin import write_stand_in
 from tests.fakes import FakeEncoder
@@ -22,12 +24,31 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_says_what_a_pass_costs_and_whether_the_budget_allows_it() -> None:
     """At the 95th percentile; nothing of a budget that is not known."""
     encoder = FakeEncoder()
-    assert "is within [budget] inference_ms = 5" in describe(encoder, (1.0, 5.0), 5.0)
-    assert "exceeds [budget] inference_ms = 5" in describe(encoder, (1.0, 5.1), 5.0)
-    text = describe(encoder, (1.0, 5.1), None)
+    assert "is within [budget] inference_ms = 5" in describe(encoder, (1.0, 5.0), 0.0, 5.0)
+    assert "exceeds [budget] inference_ms = 5" in describe(encoder, (1.0, 5.1), 0.0, 5.0)
+    text = describe(encoder, (1.0, 5.1), 0.0, None)
     assert "budget" not in text
+    assert "from fp32" not in text
     assert "1.0 ms, 5.1 ms at p95" in text
     assert encoder.notice in text
+
+
+def test_an_encoder_that_rounds_is_compared_with_the_exact_one() -> None:
+    """Which is built for it; one that is exact is built once."""
+    built: list[str] = []
+
+    def build(config: EncoderConfig) -> FakeEncoder:
+        built.append(config.precision)
+        encoder = FakeEncoder()
+        if config.precision == "bf16":
+            encoder.spec = replace(encoder.spec, precision="bf16")
+            encoder.gain = 1.02
+        return encoder
+
+    said = examine(build, EncoderConfig(precision="bf16"), None)
+    assert "in bf16 on the cpu, 2.0% from fp32" in said
+    assert "from fp32" not in examine(build, EncoderConfig(precision="fp32"), None)
+    assert built == ["bf16", "fp32", "fp32"]
 
 
 def test_a_folder_is_described_by_the_settings(

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from oracle import train
+from models.encoder import Encoder
+from models.loading import load_encoder
+from oracle import train, train_command
 from oracle.checkpoint import Checkpoint
 from oracle.memory import Memory
 from oracle.memory_file import read_tensors
@@ -122,6 +124,25 @@ def test_settings_are_used(solo: Path, tmp_path: Path, capsys: pytest.CaptureFix
     output = tmp_path / "solo.memory"
     assert run(capsys, solo, "--output", output, "--config", config).code == 0
     assert Memory.load(output).provenance.heard_ms == 8.0
+
+
+def test_learning_computes_on_all_cores(
+    solo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever the stage leaves free."""
+    asked: list[int] = []
+
+    def load(name: str, *, n_threads: int, **settings: object) -> Encoder:
+        asked.append(n_threads)
+        return load_encoder(name)
+
+    monkeypatch.setattr(train_command, "load_encoder", load)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert run(capsys, solo, "--output", tmp_path / "solo.memory").code == 0
+    assert asked == [6]
 
 
 def test_help_is_for_a_musician(capsys: pytest.CaptureFixture[str]) -> None:

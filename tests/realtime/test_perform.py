@@ -161,6 +161,16 @@ def test_the_report_never_takes_the_place_of_the_default_midi_file(
     assert not Path("performance.mid").exists()
 
 
+def test_info_says_what_would_play_and_plays_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The memory's encoder, its cost, and the budget's verdict."""
+    ended = run(capsys, *REHEARSE, "--info", "--midi-file", "a.mid")
+    assert (ended.code, ended.out.split()[:2]) == (0, ["encoder", "spectral"])
+    assert "s [budget] inference_ms = 10\n" in ended.out
+    assert not Path("a.mid").exists()
+
+
 def test_headless_it_speaks_json_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line on stderr is an object, the last with the report, and stdout is empty."""
     ended = run(capsys, *REHEARSE, "--headless", "--midi-file", "a.mid")

@@ -37,6 +37,10 @@ class Arithmetic(Protocol):
         """
         ...
 
+    def linear_added(self, weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make ``y + x @ weight.T + bias`` of x and y."""
+        ...
+
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32."""
         ...
@@ -81,6 +85,11 @@ class Plain:
 
         return product
 
+    def linear_added(self, weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make a product that is added, as `Arithmetic` has it."""
+        product = self.linear(weight, bias)
+        return lambda x, y: y + product(x)
+
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a product, as `Arithmetic` has it."""
         return functional.gelu(functional.linear(*map(self.keep, (x, weight, bias))))
@@ -95,24 +104,12 @@ class Plain:
         n_groups: int = 1,
     ) -> Product:
         """Make a convolution, as `Arithmetic` has it."""
-        n_out, n_in, kernel = weight.shape
-        bias = None if bias is None else self.keep(bias)
-        if n_groups > 1:
-            grouped = self.keep(weight)
-            return lambda x: (
-                functional.gelu(
-                    functional.conv1d(x.mT, grouped, bias, stride, padding, 1, n_groups)
-                ).mT
-            )
-        rows = self.keep(weight.mT.reshape(n_out, kernel * n_in))
-
-        def product(x: Tensor) -> Tensor:
-            x = functional.pad(x, (0, 0, padding, padding)).contiguous()
-            n, n_steps = len(x), (x.shape[1] - kernel) // stride + 1
-            patches = x.as_strided((n, n_steps, kernel * n_in), (x.stride(0), stride * n_in, 1))
-            return functional.gelu(functional.linear(patches, rows, bias))
-
-        return product
+        if n_groups == 1:
+            return _by_rows(self, weight, bias, stride, padding)
+        weight, bias = self.keep(weight), None if bias is None else self.keep(bias)
+        return lambda x: (
+            functional.gelu(functional.conv1d(x.mT, weight, bias, stride, padding, 1, n_groups)).mT
+        )
 
 
 class Prepacked:
@@ -143,6 +140,12 @@ class Prepacked:
         after = _after(is_gelu=is_gelu)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
 
+    def linear_added(self, weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make a product that is added, as `Arithmetic` has it."""
+        bias = self.keep(bias)
+        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
+        return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, bias, "add")
+
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a product, as `Arithmetic` has it."""
         result: Tensor = torch.ops.mkldnn._linear_pointwise(
@@ -160,6 +163,8 @@ class Prepacked:
         n_groups: int = 1,
     ) -> Product:
         """Make a convolution, as `Arithmetic` has it."""
+        if n_groups == 1:
+            return _by_rows(self, weight, bias, stride, padding)
         # oneDNN (torch 2.13) is wrong in bf16 where a group has 8 channels and the kernel is even
         dtype = torch.float32 if weight.shape[1] % 16 else self.dtype
         weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
@@ -178,6 +183,24 @@ class Prepacked:
             return self.keep(result)
 
         return product
+
+
+def _by_rows(
+    arithmetic: Arithmetic, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+) -> Product:
+    """Make a convolution of one group as a product with consecutive rows, a third faster."""
+    n_out, n_in, kernel = weight.shape
+    bias = torch.zeros(n_out) if bias is None else bias
+    rows = weight.mT.reshape(n_out, kernel * n_in)
+    product = arithmetic.linear(rows, bias, is_gelu=True)
+
+    def convolution(x: Tensor) -> Tensor:
+        x = functional.pad(x, (0, 0, padding, padding)).contiguous()
+        n, n_steps = len(x), (x.shape[1] - kernel) // stride + 1
+        shape = (n, n_steps, kernel * n_in)
+        return product(x.as_strided(shape, (x.stride(0), stride * n_in, 1)))
+
+    return convolution
 
 
 def _after(*, is_gelu: bool) -> tuple[str, list[float], str]:

@@ -172,12 +172,12 @@ class _Layer:
         self._attended = arithmetic.linear(
             *_joined(_pair(tensors, f"{at}.attention.{name}_proj") for name in "qkv")
         )
-        self._out = arithmetic.linear(*_pair(tensors, f"{at}.attention.out_proj"))
+        self._out = arithmetic.linear_added(*_pair(tensors, f"{at}.attention.out_proj"))
         self._norm = _norm(architecture, arithmetic, tensors, f"{at}.layer_norm")
         self._widen = arithmetic.linear(
             *_pair(tensors, f"{at}.feed_forward.intermediate_dense"), is_gelu=True
         )
-        self._narrow = arithmetic.linear(*_pair(tensors, f"{at}.feed_forward.output_dense"))
+        self._narrow = arithmetic.linear_added(*_pair(tensors, f"{at}.feed_forward.output_dense"))
         self._final_norm = _norm(architecture, arithmetic, tensors, f"{at}.final_layer_norm")
 
     def __call__(self, x: Tensor, n_newest: int) -> Tensor:
@@ -187,8 +187,8 @@ class _Layer:
         query, key, value = heads.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query[:, :, -n_newest:], key, value)
         mixed = mixed.transpose(1, 2).reshape(n, n_newest, dim)
-        x = self._norm(x[:, -n_newest:] + self._out(mixed))
-        return self._final_norm(x + self._narrow(self._widen(x)))
+        x = self._norm(self._out(mixed, x[:, -n_newest:].contiguous()))
+        return self._final_norm(self._narrow(self._widen(x), x))
 
 
 def _position(

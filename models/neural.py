@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.architecture import MERT_HUB_ID, Architecture
 from models.checkpoint import read_checkpoint
+from models.cpu_cores import CpuCores
 from models.cuda_graph import CudaGraphs
 from models.encoder import MERT, EncoderSpec, check_windows
 from models.errors import EncoderError
@@ -57,13 +58,15 @@ class NeuralEncoder:
         What it runs on.
     """
 
-    def __init__(self, spec: EncoderSpec, notice: str, embed: "_Embed") -> None:
+    def __init__(self, spec: EncoderSpec, notice: str, embed: "_Embed", n_threads: int) -> None:
         self.spec = spec
         self.notice = notice
         self.device = embed.device.type
         self._embed: Callable[[NDArray[np.float32]], NDArray[np.float32]] = embed.on_host
         if self.device == "cuda":
             self._embed = CudaGraphs(embed, spec.window_frames)
+        elif self.device == "cpu" and n_threads > 1:
+            self._embed = CpuCores(embed.on_host, n_threads)
         max_batch = int(MAX_PASS_S * spec.rate_hz) // spec.window_frames
         self._max_batch = max(max_batch, 1)
 
@@ -97,7 +100,8 @@ class NeuralEncoder:
             Length of a window, 0.5 s if None; several windows end together, each embedded
             separately, side by side.
         n_threads
-            CPU threads of a pass, set for the whole process.
+            CPU threads of a pass, set for the whole process; of a batch, as `models.cpu_cores` has
+            it.
         precision, device
             As `models.precision` has them.
 
@@ -156,7 +160,7 @@ class NeuralEncoder:
             is_normalising=checkpoint.is_normalising,
             device=where,
         )
-        return cls(spec, checkpoint.notice, embed)
+        return cls(spec, checkpoint.notice, embed, n_threads)
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed windows, as `models.encoder.Encoder` has it.

@@ -43,6 +43,17 @@ def test_a_linear_product_is_torchs(arithmetic: Arithmetic, is_gelu: bool) -> No
 
 
 @pytest.mark.parametrize("arithmetic", [*EXACT, *NEAR], ids=repr)
+def test_a_product_is_added_to_what_is_there(arithmetic: Arithmetic) -> None:
+    """Which stays as it was."""
+    weight, bias, x, y = random(48, 32) / 32**0.5, random(48), random(2, 37, 32), random(2, 37, 48)
+    kept = arithmetic.keep(y)
+    found = arithmetic.linear_added(weight, bias)(arithmetic.keep(x), kept)
+    assert found.dtype == arithmetic.dtype
+    assert relative_error(found, y + functional.linear(x, weight, bias)) < tolerance(arithmetic)
+    assert torch.equal(kept, arithmetic.keep(y))
+
+
+@pytest.mark.parametrize("arithmetic", [*EXACT, *NEAR], ids=repr)
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "n_groups", "n_steps"),
     [

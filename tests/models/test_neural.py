@@ -353,6 +353,23 @@ def test_settings_out_of_range_are_named(tiny: Path) -> None:
         load(tiny).encode(np.zeros((1, 5), np.float32))
 
 
+def test_a_batch_is_shared_out_to_the_cores(tiny: Path) -> None:
+    """In order, whatever its size; and new threads still get as many cores as were asked for."""
+    windows = noise(5, 12_000)
+    expected = load(tiny).encode(windows)
+    several = load(tiny, n_threads=3)
+    n_threads: list[int] = []
+    try:
+        for n in (1, 2, 5):
+            assert relative_error(several.encode(windows[:n]), expected[:n]) < 1e-5
+        asking = threading.Thread(target=lambda: n_threads.append(torch.get_num_threads()))
+        asking.start()
+        asking.join()
+    finally:
+        torch.set_num_threads(1)
+    assert n_threads == [3]
+
+
 def test_an_encoder_built_here_works_in_another_thread(tiny: Path) -> None:
     """As the encoder worker uses it, on one torch thread."""
     encoder, windows = load(tiny), noise(2, 12_000)

@@ -166,8 +166,9 @@ def test_info_says_what_would_play_and_plays_nothing(
 ) -> None:
     """The memory's encoder, its cost, and the budget's verdict."""
     ended = run(capsys, *REHEARSE, "--info", "--midi-file", "a.mid")
-    assert (ended.code, ended.out.split()[:2]) == (0, ["encoder", "spectral"])
-    assert "s [budget] inference_ms = 10\n" in ended.out
+    assert ended.code == 0
+    assert ended.out.startswith("encoder    spectral")
+    assert " [budget] inference_ms = 10\n" in ended.out
     assert not Path("a.mid").exists()
 
 

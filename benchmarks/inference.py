@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,7 @@ from models.precision import choose_precision
 from models.standin import MERT_95M, write_stand_in
 from models.windows import WindowCutter
 from oracle.ahead import ahead
+from oracle.material import N_AHEAD
 
 DATA: Final = REPOSITORY.parent / "shared" / "data"
 RECORDINGS: Final = ("piano/mozart_k265_var1.mp3", "ensemble/vibe_ace.ogg", "voice/vocadito_1.flac")
@@ -197,7 +199,8 @@ def measure_learning(encoder: NeuralEncoder, n_s: int) -> float:
     blocks = list(islice(file.blocks(file.rate_hz, tail_s=TAIL_S), n_s))
     list(hear(blocks[:1], file.rate_hz, ListenerConfig(), encoder))
     config = ListenerConfig()
-    took_s, _ = _timed(lambda: list(hear(blocks, file.rate_hz, config, encoder, ahead=ahead)))
+    listen = partial(ahead, n_at_most=N_AHEAD)
+    took_s, _ = _timed(lambda: list(hear(blocks, file.rate_hz, config, encoder, ahead=listen)))
     return len(blocks) / took_s
 
 

@@ -72,8 +72,8 @@ class Architecture:
         WeightsError
             A size is missing, or makes no model.
         """
-        _require_this_shape(name, config)
         try:
+            _require_this_shape(name, config)
             architecture = cls(
                 conv_dims=_sizes(config["conv_dim"]),
                 conv_kernels=_sizes(config["conv_kernel"]),

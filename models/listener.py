@@ -112,7 +112,7 @@ class Listener:
             raise ValueError(f"frames must be one-dimensional, got shape {frames.shape}")
         records = np.zeros(self.max_records(frames.size), EVENT_DTYPE)
         n_records = hear_kernel(self.state, np.ascontiguousarray(frames, np.float32), records)
-        return records[:n_records]
+        return records[:n_records].copy()  # who keeps a record keeps no room for others
 
     def max_records(self, n_frames: int) -> int:
         """Return how many records `n_frames` bring at most: what `hear_kernel` needs room for."""

@@ -171,7 +171,7 @@ class NeuralEncoder:
         Raises
         ------
         EncoderError
-            There is not enough memory for a single window.
+            There is not enough memory for a single window, or no finite embedding comes of one.
         """
         check_windows(windows, self.spec)
         embeddings = np.empty((len(windows), self.spec.dim), np.float32)
@@ -191,6 +191,11 @@ class NeuralEncoder:
                 self._max_batch = n // 2
                 continue
             start += n
+        if not np.isfinite(embeddings).all():
+            raise EncoderError(
+                f"{self.spec.name} computed NaN or infinity in {self.spec.precision}: look at the "
+                'input, and choose [encoder] precision = "fp32"'
+            )
         return embeddings
 
 

@@ -53,10 +53,17 @@ class TensorFile:
         Raises
         ------
         WeightsError
-            The file is damaged, or a tensor holds NaN or infinity.
+            The file is damaged, or a tensor is sparse, whole-numbered, or holds NaN or infinity.
         """
+        read = {}
         with _opened(self._path) as tensors:
-            read = {name: tensors[self._keys[name]].to(torch.float32, copy=True) for name in names}
+            for name in names:
+                tensor = tensors[self._keys[name]]
+                if not _is_plain(tensor):
+                    raise WeightsError(
+                        f"{name} in {self._path} is no array of real numbers: fetch the model anew"
+                    )
+                read[name] = tensor.to(torch.float32, copy=True)
         for name, tensor in read.items():
             if not tensor.isfinite().all():
                 raise WeightsError(
@@ -70,14 +77,10 @@ def _opened(path: Path) -> Iterator[Mapping[str, Tensor]]:
     """Map a file's tensors, as it has them and by the names it has, until they are let go."""
     try:
         tensors = _mapped(path)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} is a pickle that wants to run code, which is refused: get the model elsewhere"
-        ) from error
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError) as error:
-        raise WeightsError(f"{path} is damaged: fetch the model anew") from error
+    except Exception as error:  # a damaged pickle fails in any way
+        raise WeightsError(f"{path} {_what_is_wrong(path, error)}") from error
     if not isinstance(tensors, dict) or not all(
-        isinstance(tensor, Tensor) for tensor in tensors.values()
+        isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in tensors.items()
     ):
         raise WeightsError(f"{path} does not hold tensors by name: fetch the model anew")
     yield tensors
@@ -93,6 +96,31 @@ def _mapped(path: Path) -> object:
         return torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    """Say why a file could not be read, and what to do."""
+    if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+        return "is a pickle that wants to run code, which is refused: get the model elsewhere"
+    try:
+        with path.open("rb") as file:
+            head = file.read(64).lstrip()
+    except OSError:
+        head = b""
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of git-lfs, not the weights: run `git lfs pull` beside it"
+    if head.startswith(b"<"):
+        return "is a web page, not the weights: fetch the model anew"
+    return "is damaged: fetch the model anew"
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Say whether it is a dense array of floating-point numbers that is really here."""
+    return (
+        tensor.layout == torch.strided
+        and tensor.is_floating_point()
+        and tensor.device.type == "cpu"
+    )
 
 
 def _todays_name(key: str) -> str:

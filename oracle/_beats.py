@@ -133,6 +133,10 @@ def weigh(state: BeatState, accent: float) -> None:
             rate_hz = accent * state.accented_hz[i, j] + (1.0 - accent) * state.unaccented_hz[i, j]
             state.belief[i, j] *= rate_hz * state.preference[i]
             total += state.belief[i, j]
+    if total == 0.0:  # after a day without an onset nothing is likely
+        total = 1.0
+        for i in range(n_tempi):
+            state.belief[i, :] = state.prior[i] / N_PHASES
     for i in range(n_tempi):
         anew = FORGETTING * state.prior[i] / N_PHASES
         for j in range(N_PHASES):

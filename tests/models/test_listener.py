@@ -75,6 +75,13 @@ def test_nothing_to_hear_brings_no_event(frames: NDArray[np.float32]) -> None:
     assert Listener(RATE_HZ).hear(frames).size == 0
 
 
+def test_a_record_that_is_kept_keeps_no_room_for_others() -> None:
+    """A view would keep what a block might have brought, for as long."""
+    record, *_ = Listener(RATE_HZ).hear(phrase())
+    assert record.base.nbytes < 2000
+    assert record.base.base is None
+
+
 def test_samples_that_are_no_numbers_count_as_zero() -> None:
     """The same records as if they had been zeros."""
     broken, mended = phrase(), phrase()

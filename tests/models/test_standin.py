@@ -34,14 +34,6 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     assert a != c
 
 
-def test_the_95m_stand_in_has_its_94_million_values(tmp_path: Path) -> None:
-    """211 tensors, 94.4 million values: the figures of the architecture."""
-    write_stand_in(tmp_path / "m")
-    tensors = load_file(tmp_path / "m" / "model.safetensors")
-    assert len(tensors) == 211
-    assert sum(tensor.size for tensor in tensors.values()) == 94_371_712
-
-
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder with anything in it is refused, in a sentence and an exit code."""
     (tmp_path / "mine.txt").write_text("keep")

@@ -69,6 +69,14 @@ def test_a_pause_shorter_than_a_phrase_end_does_not_lose_the_beat() -> None:
     assert beat.probability > 0.9
 
 
+def test_after_a_night_of_silence_it_starts_anew() -> None:
+    """No probability is so small that none is left."""
+    night = 1e5 + np.arange(24) * 0.75
+    beats = follow([0.0, 0.5, 1.0, *night])
+    assert all(math.isfinite(beat.period_s + beat.last_s + beat.probability) for beat in beats)
+    assert beats[-1].bpm == pytest.approx(80, rel=0.01)
+
+
 def test_a_phrase_end_keeps_the_tempo_and_loses_the_place() -> None:
     """The next onset may be anywhere in the beat, at half of what was believed of the tempo."""
     tracker = BeatTracker()

@@ -21,7 +21,6 @@ from tests.commands import (
     N_NOTES,
     RATE_HZ,
     Ended,
-    as_process,
     assert_refused,
     in_process,
     phrase,
@@ -358,16 +357,16 @@ def wait_until_open(process: "subprocess.Popen[str]", path: Path) -> None:
             is_open = any(os.readlink(link) == str(path) for link in folder.iterdir())
 
 
-def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(tmp_path: Path) -> None:
+def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(
+    solo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The command that fetches them, the switch that does without, and no silent substitute."""
-    recorded(tmp_path / "solo.wav")
-    ended = as_process(
-        "oracle.train",
-        *("solo.wav", "--output", "solo.memory", "--encoder", "mert"),
-        folder=tmp_path,
-        HF_HOME=str(tmp_path / "home"),
-        HF_HUB_OFFLINE="1",
-    )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    ended = run(capsys, solo, "--output", tmp_path / "solo.memory", "--encoder", "mert")
     assert_refused(
         ended,
         r"them with `hf download m-a-p/MERT-v1-95M --revision \w+`, or .* `--encoder spectral`",

@@ -74,6 +74,9 @@ STAGES_MS: Final = ("capture_ms", "listen_ms", "inference_ms", "oracle_ms", "mid
 class Predictor:
     """Predict how long something takes: a high percentile of the last times. Loop thread only.
 
+    Four of five are in time: one that is not costs a reflex at the last moment for it, never the
+    deadline, while the 95th gave reflexes to most (82 % of answers with MERT on two cores).
+
     Parameters
     ----------
     first_ns
@@ -81,7 +84,7 @@ class Predictor:
     """
 
     _N_RECENT: Final = 64
-    _PERCENT: Final = 95.0
+    _PERCENT: Final = 80.0
 
     def __init__(self, first_ns: int) -> None:
         self._recent_ns = np.zeros(self._N_RECENT, np.int64)

@@ -168,7 +168,7 @@ def test_info_says_what_would_play_and_plays_nothing(
     ended = run(capsys, *REHEARSE, "--info", "--midi-file", "a.mid")
     assert ended.code == 0
     assert ended.out.startswith("encoder    spectral")
-    assert " [budget] inference_ms = 10\n" in ended.out
+    assert " [budget] inference_ms = 24\n" in ended.out
     assert not Path("a.mid").exists()
 
 

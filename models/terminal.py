@@ -19,7 +19,10 @@ PATIENCE_S: Final = 2.0
 
 
 class CommandLine(argparse.ArgumentParser):
-    """A parser that says what is wrong in one sentence."""
+    """A parser that says what is wrong in one sentence, and takes no option for another."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""

@@ -5,9 +5,11 @@ file, mapped into memory, in a folder of the user's own: no lock, no message, no
 is one word and only grows, or is one moment's, so a reader can be a second late but never wrong.
 """
 
+import contextlib
 import json
 import mmap
 import os
+import stat
 import tempfile
 import zlib
 from dataclasses import asdict, dataclass, fields
@@ -83,7 +85,7 @@ class Board:
     Raises
     ------
     OSError
-        There is no room, or no such place.
+        There is no room, no such place, or it is not the user's own.
     """
 
     name = "the status board"
@@ -94,10 +96,14 @@ class Board:
         self._performance = performance
         self._scheduler = scheduler
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_own(folder)
         self._path = folder / f"{os.getpid()}{SUFFIX}"
         # written out, as a page of a sparse file on a full disk would end us when it is touched
-        self._path.write_bytes(bytes(_DTYPE.itemsize))
-        with self._path.open("r+b") as file:
+        self._path.unlink(missing_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self._path, flags, 0o600), "r+b") as file:
+            file.write(bytes(_DTYPE.itemsize))
+            file.flush()
             self._words = np.frombuffer(mmap.mmap(file.fileno(), 0), _DTYPE)
         board = self._words[0]
         text = json.dumps(about).encode()
@@ -158,12 +164,20 @@ def put_up(
     """Put a board up, and take down those of the dead; without room for one, play without."""
     folder = board_folder()
     try:
-        sweep(folder)
-        whole = {**about, "budget": asdict(budget)}
-        return [Board(whole, performance, scheduler, folder)]
+        board = Board({**about, "budget": asdict(budget)}, performance, scheduler, folder)
     except OSError as error:
         _log.warning("board.refused", folder=str(folder), reason=str(error))
         return []
+    with contextlib.suppress(OSError):
+        sweep(folder)
+    return [board]
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder in which somebody else could have laid a trap."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} must be a folder that only its owner, you, may use")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

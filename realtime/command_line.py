@@ -50,7 +50,7 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
         "--afresh",
         action="store_true",
         help="leave out what was learned in earlier performances: it is set aside in "
-        "MEMORY.journal.old, and what is learned now begins a new MEMORY.journal",
+        "MEMORY.journal.old (.old.2, ...), and what is learned now begins a new MEMORY.journal",
     )
     add(
         "--input",

@@ -8,6 +8,7 @@ event sleeps or logs.
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,14 +37,16 @@ from realtime.source import DROPPED_BLOCKS, OVERFLOWS, SILENCED, AudioSource, ha
 _RING_RECORDS: Final = 1024
 _FOLLOW_S: Final = 0.1
 _HEARTBEAT_S: Final = 1.0
+_BEATS_A_LINE: Final = 60
 _JOIN_S: Final = 2.0
 _LAST_NOTES_S: Final = 5.0
+_NEVER_NS: Final = 7 * 24 * 3600 * NS_PER_S
 
 _log = structlog.get_logger()
 
 
 class WorkerStoppedError(LiveError):
-    """Raised when the listener or the encoder failed in the middle of a performance."""
+    """Raised when the listener failed in the middle of a performance."""
 
 
 class Engine:
@@ -67,6 +70,8 @@ class Engine:
         How long without an event until a window is embedded unasked.
     record
         Takes note of every event, token, decision and answer.
+    ending
+        Called when the performance is over, before anything that may take its time.
     """
 
     def __init__(
@@ -83,8 +88,10 @@ class Engine:
         performance: Performance,
         hop_s: float,
         record: Record = nobody,
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
         self._record = record
+        self._ending = ending
         self._performance = performance
         self._source = source
         self._improviser = improviser
@@ -151,6 +158,7 @@ class Engine:
                 predict_finish_ns=self._predict_finish_ns,
                 record=self._record,
             )
+            way_out.callback(self._ending)
             way_out.callback(player.all_notes_off)  # before anything that may take its time
             way_out.callback(responder.stop)
             self._ears.start()
@@ -239,11 +247,12 @@ class Engine:
 
     def _infer(self, responder: Responder) -> None:
         """Take the tokens that the worker has published."""
-        if self._worker.error is not None:
-            raise WorkerStoppedError(
-                f"The encoder has failed ({self._worker.error}): start again, or learn a "
-                "memory with --encoder spectral and play that."
-            ) from self._worker.error
+        if self._worker.error is not None:  # it rings for the last time
+            _log.error(
+                "engine.encoder_failed",
+                notice=f"The encoder has failed ({self._worker.error}): the performance goes on by "
+                "reflex. Start again when you can, or learn a memory with --encoder spectral.",
+            )
         for record in self._tokens.pop_nowait():
             index = None if record["event_index"] == HOP else int(record["event_index"])
             if record["token"] == SKIPPED:
@@ -253,12 +262,14 @@ class Engine:
             responder.recognise(int(record["token"]), int(record["end_frame"]), index)
 
     async def _heartbeat(self, player: NotePlayer) -> None:
-        """Say once a second how it goes."""
-        while True:
+        """Count once a second, and say once a minute how it goes."""
+        for n_beats in itertools.count():
             await asyncio.sleep(_HEARTBEAT_S)
             self._count(player)
             self._follow_load()
             performance = self._performance
+            if n_beats % _BEATS_A_LINE:
+                continue
             _log.info(
                 "engine.heartbeat",
                 n_events=performance.n_events,
@@ -292,13 +303,17 @@ class Engine:
         self._performance.lost_outlets = player.n_lost_sinks
 
     def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
-        """Put a request to the worker."""
+        """Put a request to the worker, while there is one."""
+        if self._worker.error is not None:
+            return
         request = np.array([(index, end_frame, useful_until_ns)], REQUEST_DTYPE)
         self._requests.push_nowait(request)
         self._work.ring()
 
     def _predict_finish_ns(self, now_ns: int) -> int:
         """Predict when a pass asked for now is done, after the one that may be running."""
+        if self._worker.error is not None:
+            return now_ns + _NEVER_NS
         return self._predictor.finish_ns(now_ns, self._worker.busy_since_ns)
 
     def _follow_load(self) -> None:

@@ -78,7 +78,7 @@ class JackWatch:
 
     def _names(self, found: Any) -> list[str]:
         """Take what JACK allocated."""
-        names = [name.decode() for name in itertools.takewhile(bool, found or ())]
+        names = [name.decode(errors="replace") for name in itertools.takewhile(bool, found or ())]
         if found:
             self._library.jack_free(found)
         return names

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -94,7 +95,9 @@ class Journal:
         self._n_bytes = os.fstat(self._file).st_size
         self._waiting: deque[Event] = deque()
         self._unwritten = encode({"source": source})
+        self._n_unwritten = 0
         self._is_stalled = False
+        self._error: Exception | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self.n_lost = 0
@@ -110,7 +113,7 @@ class Journal:
 
     def keep(self, event: Event) -> None:
         """Take an event that was learned; it is written within the next beat."""
-        if len(self._waiting) < _MOST_WAITING:
+        if self._error is None and len(self._waiting) < _MOST_WAITING:
             self._waiting.append(event)
         else:
             self.n_lost += 1
@@ -119,8 +122,8 @@ class Journal:
         """Write what is left, through to the disk; a disk that hangs is not waited for long."""
         self._closing.set()
         self._thread.join(_CLOSE_S)
-        if self._thread.is_alive() or self._waiting or self.n_lost:
-            n_lost = self.n_lost + len(self._waiting)
+        n_lost = self.n_lost + len(self._waiting) + self._n_unwritten
+        if self._thread.is_alive() or n_lost:
             _log.error("journal.lost", path=str(self.path), n_events=n_lost)
 
     def _run(self) -> None:
@@ -130,6 +133,9 @@ class Journal:
             self._write()
             with contextlib.suppress(OSError):
                 os.fsync(self._file)
+        except Exception as error:  # whatever it is, the music goes on
+            self._error = error
+            _log.error("journal.stopped", path=str(self.path), reason=str(error))
         finally:
             os.close(self._file)
 
@@ -139,8 +145,11 @@ class Journal:
             return
         if not self._is_stalled:
             waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._n_unwritten = len(waiting)
             self._unwritten += b"".join(encode(_record(event)) for event in waiting)
         try:
+            if self._is_stalled:  # what went in of it may not have been taken out
+                os.ftruncate(self._file, self._n_bytes)
             _write_all(self._file, self._unwritten)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -151,6 +160,7 @@ class Journal:
             return
         self._n_bytes += len(self._unwritten)
         self._unwritten = b""
+        self._n_unwritten = 0
         if self._is_stalled:
             self._is_stalled = False
             _log.warning("journal.resumed", path=str(self.path), n_lost=self.n_lost)
@@ -228,7 +238,9 @@ def _set_aside(path: Path) -> None:
     """Give a journal that nobody holds another name."""
     file = _opened(path)
     try:
-        path.replace(path.with_name(path.name.removesuffix(SUFFIX) + OLD_SUFFIX))
+        old = path.with_name(path.name.removesuffix(SUFFIX) + OLD_SUFFIX)
+        numbered = (old.with_name(f"{old.name}.{number}") for number in itertools.count(2))
+        path.replace(next(free for free in itertools.chain([old], numbered) if not free.exists()))
     finally:
         os.close(file)
 

@@ -84,7 +84,10 @@ class MidiPort:
     @property
     def is_heard(self) -> bool:
         """Whether the port that it was opened for is there; others may come and go at its own."""
-        return self.is_served and (self._is_virtual or self._name in self._midi_out.get_ports())
+        try:
+            return self.is_served and (self._is_virtual or self._name in self._midi_out.get_ports())
+        except rtmidi.RtMidiError:
+            return False
 
     @property
     def receivers(self) -> list[str]:

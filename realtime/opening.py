@@ -19,7 +19,7 @@ from realtime.capture import AudioInput
 from realtime.devices import look_again
 from realtime.doorbell import Doorbell
 from realtime.errors import (
-    DeviceFormatError,
+    AudioInputError,
     DeviceNotFoundError,
     PortAudioMissingError,
     SupervisorGoneError,
@@ -130,7 +130,9 @@ def _awaited_input(
     while True:
         try:
             return AudioInput(config, frames_ready)
-        except (DeviceNotFoundError, DeviceFormatError) as error:
+        except PortAudioMissingError:
+            raise
+        except AudioInputError as error:
             if not is_said:
                 tell(f"{error} Waiting for it.")
                 is_said = True
@@ -232,6 +234,7 @@ def keeping(
         return
     with journal:
         n_events = replay(memory, journal.payloads, config.max_events)
+        journal.payloads.clear()  # learned; they would take their room for the whole performance
         if n_events:
             tell(f"Events learned on stage before: {n_events} (--afresh leaves them out).")
         yield journal.keep
@@ -245,7 +248,7 @@ def _returning_port(wanted: str, supervised: Supervised) -> ReturningPort:
         if not supervised:
             raise
         port = ReturningPort(wanted, None)
-    port.connect(supervised.receivers)
+    port.take_over(supervised.receivers, supervised.channels)
     return port
 
 

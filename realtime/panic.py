@@ -1,6 +1,7 @@
 """Panic: the MIDI messages that end every note, and how to send them for one who died.
 
-Used by the performer's loop and by the supervisor, which can afford no more than RtMidi.
+Used by the performer's loop, and for the supervisor in a process of its own, as a MIDI system that
+hangs would keep it for ever: ``python -m realtime.panic``.
 Controllers 123 (all notes off) and 120 (all sound off) come first, then each pitch for
 synthesisers that know neither: 390 bytes, 0.12 s of a MIDI cable.
 
@@ -10,6 +11,9 @@ sooner, and costs notes: where two ports meet, JACK drops both whenever one was 
 """
 
 import contextlib
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -22,6 +26,7 @@ N_PITCHES: Final = 128
 
 _CLIENT: Final = "MusicHal panic"
 _DRAIN_S: Final = 0.05
+_LIMIT_S: Final = 4.0
 
 
 def panic_messages(channels: Iterable[int]) -> Iterator[tuple[int, int, int]]:
@@ -61,3 +66,26 @@ def end_all_notes(
         if told:
             time.sleep(_DRAIN_S)
     return told
+
+
+def end_all_notes_apart(
+    system: int | None, receivers: Sequence[str], channels: Sequence[int]
+) -> list[str]:
+    """Do so in a process of its own, which is given up if it hangs, and name those told."""
+    whom = json.dumps([system, receivers, channels])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, whom],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_LIMIT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    told: list[str] = json.loads(done.stdout)
+    return told
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(end_all_notes(*json.loads(sys.argv[1]))))

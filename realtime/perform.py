@@ -292,6 +292,7 @@ def _play(
             performance=performance,
             hop_s=config.encoder.hop_ms / 1e3,
             record=tap.record,
+            ending=parts.supervised.end,
         )
         improviser.warm_up()
         pass_ms = engine.warm_up() * 1e3 / NS_PER_S

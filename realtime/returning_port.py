@@ -95,11 +95,16 @@ class ReturningPort:
             self._awaited = self._port.connect(self._awaited)
             self._receivers = [*self._port.receivers, *self._awaited]
 
-    def connect(self, receivers: Iterable[str]) -> None:
-        """Let those who heard the port before hear it again, as soon as it and they are there."""
+    def take_over(self, receivers: Iterable[str], channels: Iterable[int] = ()) -> None:
+        """Follow a port that is gone, as soon as this one and those who heard that are there.
+
+        They hear it again, and what may have been left sounding on its channels is ended.
+        """
         self._receivers = self._awaited = list(receivers)
+        self._channels.update(channels)
         if self._port is not None:
             self._awaited = self._port.connect(self._awaited)
+            self._end_all_notes(self._port)
 
     def close(self) -> None:
         """Close it, and say what was missed if it never came back; twice is once."""
@@ -121,10 +126,9 @@ class ReturningPort:
         except MidiPortError:
             return
         self._port, self._name = port, port.name
-        self.connect(self._receivers)
         _log.warning("midi.port_returned", port=self._name, n_missed=self.n_missed)
         self.n_missed = 0
-        self._end_all_notes(port)
+        self.take_over(self._receivers)
 
     def _end_all_notes(self, port: MidiPort) -> None:
         try:

@@ -2,8 +2,9 @@
 
 Run as ``python -m realtime.service install`` with the options of ``realtime.perform``, `uninstall`
 or `status`. It writes a launchd agent on macOS and a systemd user unit on Linux, which run this
-interpreter in this folder, and hands it to the system; restarts stay with our own supervisor, which
-knows what died. It runs nothing itself.
+interpreter in this folder, and hands it to the system. A performer that dies is started again by
+our own supervisor, which knows what died; the system does so with one that has given up, half a
+minute later. It runs nothing itself.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from realtime.errors import LiveError
 
 LABEL: Final = "org.musichal.performer"
 UNIT: Final = "musichal.service"
+AGAIN_S: Final = 30
+ENDING_S: Final = 25
 _CACHE: Final = "NUMBA_CACHE_DIR"
 
 
@@ -61,9 +64,10 @@ class Service:
                 "WorkingDirectory": str(self.folder),
                 "EnvironmentVariables": {_CACHE: self.cache},
                 "RunAtLoad": True,
-                "KeepAlive": False,
+                "KeepAlive": {"SuccessfulExit": False},
+                "ThrottleInterval": AGAIN_S,
                 "ProcessType": "Interactive",  # otherwise the system slows it down
-                "ExitTimeOut": 20,
+                "ExitTimeOut": ENDING_S,
                 "StandardErrorPath": str(logs / "musichal.log"),
             }
         )
@@ -79,9 +83,10 @@ Type=exec
 ExecStart={" ".join(map(_quoted, self.command))}
 WorkingDirectory={str(self.folder).replace("%", "%%")}
 Environment={_quoted(f"{_CACHE}={self.cache}", is_command=False)}
-Restart=no
+Restart=on-failure
+RestartSec={AGAIN_S}
 KillMode=mixed
-TimeoutStopSec=20
+TimeoutStopSec={ENDING_S}
 
 [Install]
 WantedBy=default.target

@@ -12,10 +12,14 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import structlog
+
 from realtime.returning_port import LOOK_S, ReturningPort
 from realtime.supervisor import BEAT_FD, LAST_BEAT
 
 BEAT_S: Final = 0.25
+
+_log = structlog.get_logger()
 
 
 class Supervised:
@@ -23,8 +27,9 @@ class Supervised:
 
     Attributes
     ----------
-    receivers, input
-        Who heard the last performer's port, and the input it listened to, if there was one.
+    receivers, channels, input
+        Who heard the last performer's port, the channels that may still sound there, and the input
+        it listened to, if there was one.
     """
 
     def __init__(self) -> None:
@@ -32,9 +37,11 @@ class Supervised:
         self._fd = None if fd is None else int(fd)
         last = json.loads(os.environ.get(LAST_BEAT, "{}"))
         self.receivers: list[str] = last.get("receivers", [])
+        self.channels: list[int] = last.get("channels", [])
         self.input: str | None = last.get("input")
         if self._fd is not None:
             os.set_blocking(self._fd, False)
+            os.set_inheritable(self._fd, False)  # whoever is left behind must not keep it open
 
     def __bool__(self) -> bool:
         """Whether there is a supervisor."""
@@ -51,6 +58,10 @@ class Supervised:
         except OSError:
             return False
         return True
+
+    def end(self) -> None:
+        """Say that the performance ends by itself, and that no more beats come."""
+        self.beat(ending=True)
 
     @contextlib.asynccontextmanager
     async def beside(
@@ -77,12 +88,19 @@ class Supervised:
         since_look_s = 0.0
         while True:
             if port is not None and since_look_s >= LOOK_S:
-                port.look_after()
+                self._look_after(port)
                 since_look_s = 0.0
             if not self.beat(input=listening_to, **_described(port)):
                 stop()
             await asyncio.sleep(BEAT_S)
             since_look_s += BEAT_S
+
+    def _look_after(self, port: ReturningPort) -> None:
+        """Look after the port; whatever a MIDI library comes up with, the beats go on."""
+        try:
+            port.look_after()
+        except Exception as error:
+            _log.error("midi.look_failed", port=port.name, reason=repr(error))
 
 
 def _described(port: ReturningPort | None) -> dict[str, object]:

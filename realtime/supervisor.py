@@ -8,6 +8,7 @@ and it is started again: at once after a device that went away, soon after anyth
 any more when it keeps dying.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -19,7 +20,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from realtime.panic import end_all_notes
+from realtime.at_once import write_at_once
+from realtime.panic import end_all_notes_apart
 
 DEVICE_GONE: Final = 75
 """Exit code of a performer whose audio input went away (EX_TEMPFAIL): to be started again."""
@@ -31,7 +33,7 @@ LAST_BEAT: Final = "MUSICHAL_LAST_BEAT"
 _TICK_S: Final = 0.1
 _HUNG_S: Final = 1.5
 _PREPARING_S: Final = 300.0
-_ENDING_S: Final = 15.0
+_ENDING_S: Final = 20.0
 _MOST_DEATHS: Final = 5
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
@@ -78,8 +80,12 @@ class Performer:
         """Listen for a moment, kill it if it hangs, and say whether it has ended."""
         began_s = time.monotonic()
         readable = bool(select.select([self._fd], [], [], tick_s)[0])
-        if readable and not self._listen():
+        is_silent = readable and not self._listen()
+        if is_silent and not self._ends_within(_HUNG_S):
+            self.was_hung = True
+            self._process.kill()
             self._process.wait()
+        if self._process.poll() is not None:  # also if a process it left behind holds the pipe
             os.close(self._fd)
             return True
         # a machine that slept, or a supervisor that was stopped, has not waited
@@ -100,6 +106,13 @@ class Performer:
         """How it ended, negative if by a signal."""
         return int(self._process.returncode)
 
+    def _ends_within(self, limit_s: float) -> bool:
+        try:
+            self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def _listen(self) -> bool:
         """Take what it says, and say whether its end of the pipe is open."""
         try:
@@ -112,7 +125,9 @@ class Performer:
         for line in lines:
             beat = json.loads(line)
             self._silent_s = 0.0
-            if beat:
+            if "ending" in beat:  # by itself, and its last words may take a while
+                self._limit_s = _ENDING_S
+            elif beat:
                 self.has_played = True
                 self.last_beat = beat
                 if self._limit_s == _PREPARING_S:
@@ -142,24 +157,25 @@ def supervise(command: Sequence[str]) -> int:
             return code if code >= 0 else 128 - code
         unsilenced = last_beat
         now_s = time.monotonic()
-        if code != DEVICE_GONE:
+        while deaths and now_s - deaths[0] > _WITHIN_S:
+            deaths.popleft()
+        is_death = code != DEVICE_GONE
+        if is_death:
             deaths.append(now_s)
-            while now_s - deaths[0] > _WITHIN_S:
-                deaths.popleft()
         how = "hung" if performer.was_hung else _how_it_ended(code)
-        _say("supervisor.performer_died", how=how)
-        if len(deaths) > 1:  # the next one waits, or does not come
+        if is_death and len(deaths) > 1:  # the next one waits, or does not come
             _silence(unsilenced)
             unsilenced = {}
-        if len(deaths) >= _MOST_DEATHS:
+        _say("supervisor.performer_died", how=how)
+        if is_death and len(deaths) >= _MOST_DEATHS:
             _say(
                 "supervisor.gave_up",
                 notice=f"The performance has died {len(deaths)} times within a minute, last: "
                 f"{how}: see what it said before, and start it again.",
             )
             return 1
-        delay_s = 0.0 if len(deaths) < 2 else min(_LONGEST_DELAY_S, 0.5 * 2 ** (len(deaths) - 2))
-        if passed_on.wait(delay_s):
+        delay_s = min(_LONGEST_DELAY_S, 0.5 * 2 ** (len(deaths) - 2))
+        if passed_on.wait(delay_s if is_death and len(deaths) > 1 else 0.0):
             return 0
         command = [part for part in command if part != "--afresh"]
 
@@ -167,7 +183,9 @@ def supervise(command: Sequence[str]) -> int:
 def _silence(last_beat: dict[str, Any]) -> None:
     """End what may sound where a performer was heard."""
     if last_beat:
-        told = end_all_notes(last_beat["system"], last_beat["receivers"], last_beat["channels"])
+        told = end_all_notes_apart(
+            last_beat["system"], last_beat["receivers"], last_beat["channels"]
+        )
         _say("supervisor.silenced", receivers=told)
 
 
@@ -203,11 +221,9 @@ def _how_it_ended(code: int) -> str:
 
 def _say(event: str, **data: object) -> None:
     """Log a line, if anybody still reads it."""
-    try:
-        sys.stderr.write(json.dumps({"event": event, "level": "error", **data}) + "\n")
-        sys.stderr.flush()
-    except OSError:
-        return
+    line = json.dumps({"event": event, "level": "error", **data}) + "\n"
+    with contextlib.suppress(OSError):
+        write_at_once(sys.stderr.fileno(), line.encode())
 
 
 if __name__ == "__main__":

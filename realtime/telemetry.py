@@ -11,31 +11,53 @@ from typing import TextIO
 
 import structlog
 
+from realtime.at_once import write_at_once
+
 
 class _Audience:
-    """A stream whose reader may go: the music goes on, and speaks to nobody."""
+    """A stream whose reader may go, or stop reading: the music goes on.
+
+    To a reader who is gone it speaks no more. A line that would have to wait for its reader is
+    dropped and counted, and the next that does not says how many were.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._n_dropped = 0
+        self._begun = b""  # the rest of a line that was taken in part, to be ended first
+        try:
+            self._fd: int | None = stream.fileno()
+        except OSError:  # in memory
+            self._fd = None
 
     def write(self, text: str) -> None:
         """Write, while somebody reads."""
-        try:
+        if self._fd is None:
             self._stream.write(text)
+            return
+        try:
+            self._begun = write_at_once(self._fd, self._begun)
+            if self._n_dropped:
+                said = f'{{"event": "telemetry.dropped", "n_lines": {self._n_dropped}}}\n'
+                text = said + text
+            content = text.encode(errors="replace")
+            rest = content if self._begun else write_at_once(self._fd, content)
         except OSError:
             self._speak_to_nobody()
+            return
+        if rest == content:
+            self._n_dropped += 1
+        else:
+            self._n_dropped, self._begun = 0, rest
 
     def flush(self) -> None:
-        """Let it be read."""
-        try:
-            self._stream.flush()
-        except OSError:
-            self._speak_to_nobody()
+        """Nothing is held back."""
 
     def _speak_to_nobody(self) -> None:
         """Also when Python flushes the stream at exit."""
         nobody = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nobody, self._stream.fileno())
+        assert self._fd is not None
+        os.dup2(nobody, self._fd)
         os.close(nobody)
 
 
@@ -61,6 +83,6 @@ def configure_logging(level: str, *, is_pretty: bool, stream: TextIO = sys.stder
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(_Audience(stream)),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(_Audience(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )

@@ -51,6 +51,25 @@ def a_performance() -> Performance:
     return performance
 
 
+def test_a_folder_that_others_may_use_is_refused(tmp_path: Path) -> None:
+    """Nothing is written there, and the performance goes on without a board."""
+    folder = tmp_path / "boards"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError, match="only its owner"):
+        make_board(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_link_in_the_way_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """What it led to stays as it was."""
+    precious = tmp_path / "precious.memory"
+    precious.write_bytes(b"learned")
+    own_path(tmp_path).symlink_to(precious)
+    make_board(tmp_path).close()
+    assert precious.read_bytes() == b"learned"
+
+
 def test_nothing_is_read_where_nothing_was_put_up(tmp_path: Path) -> None:
     """No folder, no board, an empty or another file: all the same."""
     assert read_boards(tmp_path / "none") == []

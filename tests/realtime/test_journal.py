@@ -1,11 +1,13 @@
 """What is learned on stage is there at the next start, whatever ended the last one."""
 
+import errno
 import resource
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -111,6 +113,29 @@ def test_begun_afresh_the_old_journal_is_set_aside(path: Path) -> None:
     perform(path, is_afresh=True)
     assert path.with_name("solo.memory.journal.old").read_bytes() == old
     assert resumed(path).n_events == len(PLAYED) + len(HEARD)
+
+
+def test_what_was_set_aside_is_not_overwritten(path: Path) -> None:
+    """Each has a name of its own."""
+    for n_before in range(3):
+        assert len(list(path.parent.glob("*.old*"))) == max(0, n_before - 1)
+        perform(path, is_afresh=True)
+    assert path.with_name("solo.memory.journal.old.2").exists()
+
+
+def test_events_without_room_at_the_close_are_said_to_be_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when they had already been taken to be written, or the writing itself fails."""
+    for error in (OSError(errno.ENOSPC, "No space left"), ValueError("not a disk's error")):
+        with Journal(path, "live") as kept, structlog.testing.capture_logs() as logged:
+            monkeypatch.setattr(journal, "_write_all", Mock(side_effect=error))
+            kept.keep(HEARD[0])
+            kept.keep(HEARD[1])
+            kept.close()
+        monkeypatch.undo()
+        (lost,) = (line for line in logged if line["event"] == "journal.lost")
+        assert lost["n_events"] == 2
 
 
 def test_the_journal_of_another_memory_is_refused_and_left_alone(path: Path) -> None:

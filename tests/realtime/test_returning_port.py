@@ -128,13 +128,26 @@ def test_those_who_heard_the_port_hear_it_again(machine: Machine) -> None:
 def test_a_port_that_is_not_there_yet_is_opened_when_it_is(machine: Machine) -> None:
     """As after a restart while the cable is out; who heard the last performer's hears this one."""
     port = ReturningPort("nord", None, machine.open)
-    port.connect(["synth:in"])
+    port.take_over(["synth:in"])
     port.send((0x90, 60, 64), 0.0)
     port.look_after()
     machine.port = found = FakePort()
     port.look_after()
     assert (found.heard_by, port.name) == (["Nord", "synth:in"], "Nord")
     assert found.sent[-1] == (0x80, 127, 0)
+
+
+def test_what_a_dead_performer_left_sounding_is_ended(machine: Machine) -> None:
+    """On its channels, whether the port is there at the restart or comes later."""
+    there = FakePort()
+    ReturningPort("nord", there, machine.open).take_over([], [2])
+    later = ReturningPort("nord", None, machine.open)
+    later.take_over([], [2])
+    machine.port = FakePort()
+    later.look_after()
+    assert there.sent == machine.port.sent
+    assert there.sent[0] == (0xB2, ALL_NOTES_OFF, 0)
+    assert len(there.sent) == 130
 
 
 def test_a_port_that_never_comes_back_is_said_in_the_end(machine: Machine) -> None:

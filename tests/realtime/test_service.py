@@ -38,7 +38,7 @@ def test_the_launchd_agent_runs_this_interpreter_with_these_options() -> None:
     assert agent["ProgramArguments"] == EXPECTED
     assert agent["WorkingDirectory"] == "/tmp"
     assert agent["EnvironmentVariables"] == {"NUMBA_CACHE_DIR": "/tmp/kernels 1"}
-    assert (agent["RunAtLoad"], agent["KeepAlive"]) == (True, False)
+    assert (agent["RunAtLoad"], agent["KeepAlive"]) == (True, {"SuccessfulExit": False})
 
 
 def test_the_systemd_unit_runs_this_interpreter_with_these_options() -> None:
@@ -47,7 +47,7 @@ def test_the_systemd_unit_runs_this_interpreter_with_these_options() -> None:
     said = lines["ExecStart"].replace("%%", "%").replace("$$", "$")
     assert shlex.split(said) == EXPECTED
     assert shlex.split(lines["Environment"]) == ["NUMBA_CACHE_DIR=/tmp/kernels 1"]
-    assert (lines["Restart"], lines["KillMode"]) == ("no", "mixed")
+    assert (lines["Restart"], lines["KillMode"]) == ("on-failure", "mixed")
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 """The supervisor: a performer that dies is silenced and started again, one that ends is not."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
-from realtime import supervisor
+from realtime import supervised, supervisor
 from realtime.panic import panic_messages
+from realtime.returning_port import ReturningPort
 from realtime.supervised import Supervised
 from realtime.supervisor import BEAT_FD, DEVICE_GONE, LAST_BEAT
 from tests.conftest import REPOSITORY
@@ -33,7 +37,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         told.append(whom)
         return ["synth"]
 
-    monkeypatch.setattr(supervisor, "end_all_notes", tell)
+    monkeypatch.setattr(supervisor, "end_all_notes_apart", tell)
     return told
 
 
@@ -43,6 +47,7 @@ def stage(
 ) -> Iterator[Path]:
     """Supervise without MIDI, delays or a hand on this process's signals, in a folder."""
     monkeypatch.setattr(supervisor, "_LONGEST_DELAY_S", 0.0)
+    monkeypatch.setattr(supervisor, "_HUNG_S", 60.0)  # a busy machine is no hanging performer
     handlers = {number: signal.getsignal(number) for number in supervisor._SIGNALS}
     monkeypatch.chdir(tmp_path)
     yield tmp_path
@@ -101,7 +106,7 @@ def test_one_that_is_killed_is_silenced_and_started_again(
     assert supervisor.supervise(command) == 0
     assert lives(stage) == [(["--afresh", "--seed", "1"], {}), (["--seed", "1"], PLAYING)]
     assert told == [TOLD]
-    died, silenced = said(capfd)
+    silenced, died = sorted(said(capfd), key=lambda line: line["event"] != "supervisor.silenced")
     assert (died["event"], died["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
     assert (silenced["event"], silenced["receivers"]) == ("supervisor.silenced", ["synth"])
 
@@ -134,6 +139,62 @@ def test_one_that_hangs_is_killed(
     assert said(capfd)[0]["how"] == "hung"
 
 
+def test_one_that_takes_its_time_to_end_is_let_end(
+    stage: Path, told: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it ends, and then may write for longer than it may be silent while it plays."""
+    monkeypatch.setattr(supervisor, "_HUNG_S", 0.2)
+    assert supervisor.supervise(performer("play(); beat(ending=True); time.sleep(0.8)")) == 0
+    assert len(lives(stage)) == 1
+    assert told == []
+
+
+def test_deaths_long_ago_do_not_count_when_a_device_goes(
+    stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a device that goes make up for them, or wait."""
+    monkeypatch.setattr(supervisor, "_MOST_DEATHS", 2)
+    gone = f"play(); sys.exit({DEVICE_GONE})"
+    assert supervisor.supervise(performer("play(); sys.exit(1)", gone, gone, "sys.exit(0)")) == 0
+    assert len(lives(stage)) == 4
+
+
+def test_a_process_left_behind_does_not_keep_a_dead_performer(stage: Path) -> None:
+    """Even one that holds the pipe."""
+    leave = "play(); os.fork() or time.sleep(20); os._exit(3)"
+    assert supervisor.supervise(performer(leave, "sys.exit(0)")) == 0
+    assert len(lives(stage)) == 2
+
+
+def test_a_look_that_fails_does_not_stop_the_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a MIDI library comes up with is said, and the performance goes on."""
+
+    class Unlucky(ReturningPort):
+        def look_after(self) -> None:
+            raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "a client's name")
+
+    async def play() -> list[dict[str, object]]:
+        async with Supervised().beside(listening_to="x", port=Unlucky("x", None), stop=stop.set):
+            reader = asyncio.get_running_loop().run_in_executor(None, three_beats)
+            return await asyncio.wait_for(reader, WAIT_S)
+
+    def three_beats() -> list[dict[str, object]]:
+        return [json.loads(os.read(read_fd, 4096)) for _ in range(3)]
+
+    monkeypatch.setattr(supervised, "BEAT_S", 0.05)
+    monkeypatch.setattr(supervised, "LOOK_S", 0.0)
+    stop = threading.Event()
+    read_fd, write_fd = os.pipe()
+    monkeypatch.setenv(BEAT_FD, str(write_fd))
+    with structlog.testing.capture_logs() as logged:
+        beats = asyncio.run(play())
+    os.close(read_fd)
+    os.close(write_fd)
+    assert [beat["input"] for beat in beats] == ["x"] * 3
+    assert {line["event"] for line in logged} == {"midi.look_failed"}
+    assert not stop.is_set()
+
+
 def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> None:
     """The performer ends by itself; it is not started again."""
     polite = (
@@ -141,9 +202,10 @@ def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> 
     )
     code = f"""
 import sys
-from realtime.supervisor import supervise
+from realtime import supervisor
+supervisor._HUNG_S = 600.0
 assert not {{"numpy", "numba", "rtmidi"}} & set(sys.modules), "the supervisor is light"
-sys.exit(supervise({performer(polite + "; time.sleep(600)")!r}))
+sys.exit(supervisor.supervise({performer(polite + "; time.sleep(600)")!r}))
 """
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -172,13 +234,13 @@ def test_a_supervisor_hears_beats_and_its_end_is_noticed(monkeypatch: pytest.Mon
     read_fd, write_fd = os.pipe()
     monkeypatch.setenv(BEAT_FD, str(write_fd))
     monkeypatch.setenv(LAST_BEAT, json.dumps(PLAYING))
-    supervised = Supervised()
-    assert (supervised.receivers, supervised.input) == (["synth"], "loop")
-    assert supervised.beat(input="loop")
+    performing = Supervised()
+    assert (performing.receivers, performing.input) == (["synth"], "loop")
+    assert performing.beat(input="loop")
     assert os.read(read_fd, 100) == b'{"input": "loop"}\n'
-    assert all(supervised.beat(input="x" * 1000) for _ in range(1000))
+    assert all(performing.beat(input="x" * 1000) for _ in range(1000))
     os.close(read_fd)
-    assert not supervised.beat()
+    assert not performing.beat()
     os.close(write_fd)
 
 

@@ -74,6 +74,21 @@ def test_an_unknown_level_is_the_caller_s_mistake() -> None:
         configure_logging("loud", is_pretty=False)
 
 
+def test_a_reader_that_reads_no_more_keeps_nobody() -> None:
+    """What its pipe does not take is dropped, and counted when it reads again."""
+    read_fd, write_fd = os.pipe()
+    with os.fdopen(write_fd, "w") as stream:
+        configure_logging("info", is_pretty=False, stream=stream)
+        for number in range(200):
+            structlog.get_logger().info("engine.heartbeat", text="x" * 1000, number=number)
+        os.read(read_fd, 1 << 20)
+        structlog.get_logger().info("engine.heartbeat", number=200)
+        dropped, last = os.read(read_fd, 1 << 16).splitlines()[-2:]
+    os.close(read_fd)
+    assert json.loads(dropped)["n_lines"] > 0
+    assert json.loads(last)["number"] == 200
+
+
 def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
     """A pipe whose reader has ended: no line raises, nor does closing the stream at exit."""
     read_fd, write_fd = os.pipe()

@@ -7,7 +7,7 @@ from typing import Final
 from models.codebook import Codebook
 from models.encoder import EncoderSpec
 from oracle.memory_file import FileKind, MemoryFileError, damaged, read_tensors, write_tensors
-from oracle.provenance import Provenance
+from oracle.provenance import Provenance, todays_fields
 
 KIND: Final = FileKind(name="codebook", made_by="python -m oracle.train_codebook")
 
@@ -46,7 +46,7 @@ def load_codebook(path: Path, spec: EncoderSpec) -> Codebook:
     """
     tensors, metadata = read_tensors(path, KIND)
     try:
-        provenance = Provenance(**{**metadata, "sources": tuple(metadata["sources"])})
+        provenance = Provenance(**todays_fields(metadata))
         learned = EncoderSpec.from_json(provenance.encoder)
         codebook = Codebook(tensors["centroids"])
         if codebook.dim != learned.dim:

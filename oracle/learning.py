@@ -131,7 +131,7 @@ def _learn(files: Sequence[AudioFile], training: Training, codebook: Codebook | 
         material=material,
         provenance=Provenance(
             encoder=encoder.spec.to_json(),
-            heard_ms=config.listener.heard_ms,
+            listener=asdict(config.listener),
             created=iso_date(begun_s),
             program_version=version("musichal"),
             sources=tuple(recording.path.name for recording in material.recordings),

@@ -5,7 +5,6 @@ oracle is event i − 1. It knows no audio, device or loop.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from oracle.audio_oracle import AudioOracle
 from oracle.errors import BrokenLinksError
 from oracle.event import EVENT_DIMS, Event, Note, event_metric, token_distances
 from oracle.event_rows import EventRows
-from oracle.memory_file import MemoryFileError, damaged, read_tensors, write_tensors
+from oracle.memory_file import damaged, read_tensors, write_tensors
 from oracle.metrics import EventMetric
-from oracle.provenance import Provenance
+from oracle.provenance import Provenance, todays_fields
 
 _TENSORS = {
     "centroids": (np.float32, 2),
@@ -266,32 +265,20 @@ class Memory:
         write_tensors(Path(path), tensors, metadata, scratch=scratch)
 
     @classmethod
-    def load(cls, path: str | Path, *, encoder: str | None = None) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """Read a memory that `save` wrote.
-
-        Parameters
-        ----------
-        encoder
-            JSON of the spec of the encoder that it is going to be used with; None accepts any.
 
         Raises
         ------
         MemoryFileError
-            There is none, it is of another format or encoder, or it was damaged.
+            There is none, it is of another format, or it was damaged.
         """
         path = Path(path)
         tensors, metadata = read_tensors(path)
         try:
-            memory = cls._restored(tensors, metadata)
+            return cls._restored(tensors, metadata)
         except (BrokenLinksError, ValueError, TypeError, KeyError) as error:
             raise damaged(path, str(error)) from None
-        learned = memory.provenance.encoder
-        if encoder is not None and json.loads(encoder) != json.loads(learned):
-            raise MemoryFileError(
-                f"{path} was learned with the encoder {learned}, not {encoder}: perform with that "
-                "one, or learn it anew with this one."
-            )
-        return memory
 
     @classmethod
     def _restored(cls, tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> Self:
@@ -306,7 +293,6 @@ class Memory:
             if tensors[name].dtype != dtype or tensors[name].ndim != n_dims:
                 raise ValueError(f"no proper {name}")
         codebook_sha256 = metadata.pop("codebook_sha256")
-        metadata["sources"] = tuple(metadata["sources"])
         memory = cls(
             centroids=tensors["centroids"],
             metric=EventMetric(
@@ -315,7 +301,7 @@ class Memory:
                 weight=tensors["weight"],
             ),
             threshold=tensors["threshold"].item(),
-            provenance=Provenance(**metadata),
+            provenance=Provenance(**todays_fields(metadata)),
         )
         if memory.codebook_sha256 != codebook_sha256:
             raise ValueError("the codebook is another")

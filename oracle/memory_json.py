@@ -19,7 +19,7 @@ from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note, token_distances
 from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError, write_whole
 from oracle.metrics import EventMetric
-from oracle.provenance import Provenance
+from oracle.provenance import Provenance, todays_fields
 
 FORMAT = "musichal memory"
 FORMAT_VERSION = 1
@@ -171,15 +171,14 @@ def _memory(content: Mapping[str, Any]) -> Memory:
 
 def _provenance(record: Any) -> Provenance:
     """Read the provenance."""
-    names = {field.name for field in fields(Provenance)}
-    values = dict(_require_names(record, names, "provenance"))
+    values = todays_fields(_mapping(record, "provenance"))
+    _require_names(values, {field.name for field in fields(Provenance)}, "provenance")
     for name in ("encoder", "created", "program_version"):
         _text(values[name], name)
-    for name in ("heard_ms", "hop_ms"):
-        _number(values[name], name)
-    values["sources"] = tuple(
-        _text(source, "a source") for source in _listed(values["sources"], "sources")
-    )
+    for name, value in _mapping(values["listener"], "listener").items():
+        _number(value, name)
+    for source in _listed(record["sources"], "sources"):
+        _text(source, "a source")
     return Provenance(**values)
 
 

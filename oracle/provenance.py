@@ -1,9 +1,12 @@
 """Provenance: how a memory or a codebook came to be, kept in its file. Plain data, any thread."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from oracle.errors import OracleError
 
@@ -20,10 +23,9 @@ class Provenance:
     ----------
     encoder
         JSON of the encoder's spec: what embeddings, centroids and tokens belong to.
-    heard_ms
-        How much of an event had been heard when it was keyed.
-    hop_ms
-        Time from window to window, 0 where every event has a window of its own.
+    listener
+        The listener's settings by name, `heard_ms` among them; a file from before they were all
+        kept has only that.
     created
         Date and time, ISO 8601; given, so that the same content is the same file.
     program_version
@@ -34,12 +36,11 @@ class Provenance:
     Raises
     ------
     ValueError
-        The encoder is not JSON, or a time is negative.
+        The encoder is not JSON, or the listener's settings are none.
     """
 
     encoder: str
-    heard_ms: float
-    hop_ms: float = 0.0
+    listener: Mapping[str, float]
     created: str = ""
     program_version: str = ""
     sources: tuple[str, ...] = ()
@@ -47,10 +48,30 @@ class Provenance:
     def __post_init__(self) -> None:
         """Refuse what no training could have said."""
         json.loads(self.encoder)
-        for name, value in (("heard_ms", self.heard_ms), ("hop_ms", self.hop_ms)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be finite and ≥ 0, got {value}")
-            object.__setattr__(self, name, float(value))  # 20 and 20.0 are the same bytes
+        if "heard_ms" not in self.listener:
+            raise ValueError("listener lacks 'heard_ms'")
+        for name, value in self.listener.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, got {value}")
+        # 20 and 20.0 are the same bytes
+        listener = {name: float(value) for name, value in self.listener.items()}
+        object.__setattr__(self, "listener", listener)
+
+    @property
+    def heard_ms(self) -> float:
+        """How much of an event had been heard when it was keyed."""
+        return self.listener["heard_ms"]
+
+
+def todays_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Name what a file says of its provenance as `Provenance` does, also an older file."""
+    fields = dict(values)
+    if "heard_ms" in fields:
+        fields["listener"] = {"heard_ms": fields.pop("heard_ms")}
+        fields.pop("hop_ms", None)
+    if isinstance(fields.get("sources"), list):
+        fields["sources"] = tuple(fields["sources"])
+    return fields
 
 
 def now_s() -> int:

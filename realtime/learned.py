@@ -26,11 +26,11 @@ def as_learned(config: Config, memory: Memory, path: Path) -> Config:
     MemoryFileError
         No listener can hear so.
     """
-    heard_ms = memory.provenance.heard_ms
-    require_time_to_hear(heard_ms, config.budget.listen_ms, str(path))
+    learned = memory.provenance
+    require_time_to_hear(learned.heard_ms, config.budget.listen_ms, str(path))
     try:
-        return replace(config, listener=replace(config.listener, heard_ms=heard_ms))
-    except ValueError as error:
+        return replace(config, listener=replace(config.listener, **learned.listener))
+    except (TypeError, ValueError) as error:
         raise damaged(path, str(error)) from None
 
 

@@ -337,8 +337,8 @@ def _require_events(performance: Performance, name: str, config: Config) -> None
     if performance.n_events == 0:
         raise NothingHeardError(
             f"Nothing was heard in {name}: what was played of it is silent, or quieter than "
-            f"[listener] gate_dbfs = {config.listener.gate_dbfs:g}; raise its level or lower the "
-            "gate."
+            f"[listener] gate_dbfs = {config.listener.gate_dbfs:g}; raise its level, or learn "
+            "with a lower gate."
         )
 
 

@@ -15,7 +15,7 @@ from oracle.provenance import Provenance
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROVENANCE = Provenance(
     encoder='{"name": "test", "revision": "1"}',
-    heard_ms=20.0,
+    listener={"heard_ms": 20.0},
     created="2025-01-01T00:00:00Z",
     program_version="0",
     sources=("one.wav",),

@@ -13,7 +13,7 @@ from tests.fakes import FakeEncoder
 
 SPEC = FakeEncoder().spec
 CODEBOOK = Codebook(np.arange(24, dtype=np.float32).reshape(3, 8))
-PROVENANCE = Provenance(encoder=SPEC.to_json(), heard_ms=25.0, sources=("a.wav",))
+PROVENANCE = Provenance(encoder=SPEC.to_json(), listener={"heard_ms": 25.0}, sources=("a.wav",))
 
 
 def saved(folder: Path, provenance: Provenance = PROVENANCE) -> Path:

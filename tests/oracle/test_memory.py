@@ -182,9 +182,9 @@ def test_states_that_are_not_there_are_refused(state: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"encoder": "not json", "heard_ms": 20}, "Expecting value"),
-        ({"encoder": "{}", "heard_ms": -1}, "heard_ms must be finite and ≥ 0"),
-        ({"encoder": "{}", "heard_ms": 20, "hop_ms": math.inf}, "hop_ms must be finite"),
+        ({"encoder": "not json", "listener": {"heard_ms": 20}}, "Expecting value"),
+        ({"encoder": "{}", "listener": {"heard_ms": math.inf}}, "heard_ms must be finite"),
+        ({"encoder": "{}", "listener": {"threshold": 1}}, "listener lacks 'heard_ms'"),
     ],
 )
 def test_a_provenance_that_no_training_has_is_refused(fields: Any, match: str) -> None:
@@ -269,7 +269,7 @@ def deepened(tensors: dict[str, Any]) -> None:
         (lambda t, m: t["centroids"].__setitem__((0, 0), 7), "codebook is another"),
         (lambda t, m: t["event.n_notes"].__setitem__(0, 5), "do not belong together"),
         (lambda t, m: t.update({"note.pitch": t["note.pitch"][:-1]}), "lengths"),
-        (lambda t, m: m.pop("heard_ms"), "heard_ms"),
+        (lambda t, m: m["listener"].pop("heard_ms"), "heard_ms"),
         (lambda t, m: m.update(mood="blue"), "mood"),
     ],
 )
@@ -294,13 +294,17 @@ def test_another_format_version_is_refused_by_number(tmp_path: Path) -> None:
         Memory.load(path)
 
 
-def test_a_memory_of_another_encoder_is_refused(tmp_path: Path) -> None:
-    """Both are named; the same spec written otherwise is the same."""
-    path = tmp_path / "a.memory"
-    make_memory(some_events(3)).save(path)
-    Memory.load(path, encoder='{"revision":"1","name":"test"}')
-    with pytest.raises(MemoryFileError, match=r"learned with the encoder .*test.*, not .*mert"):
-        Memory.load(path, encoder='{"name": "mert"}')
+def test_a_file_that_keeps_only_how_long_was_heard_is_read(tmp_path: Path) -> None:
+    """As memories were written before the listener's other settings were kept."""
+    path = tmp_path / "old.memory"
+    memory = make_memory(some_events(3))
+    memory.save(path)
+
+    def age(_: dict[str, Any], metadata: dict[str, Any]) -> None:
+        metadata |= {**metadata.pop("listener"), "hop_ms": 0.0}
+
+    forged(path, age)
+    assert Memory.load(path).provenance == memory.provenance
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"\x00" * 4096, b"\xff" * 64])

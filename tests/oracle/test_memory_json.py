@@ -81,8 +81,7 @@ def test_the_provenance_comes_back_as_it_was_written(tmp_path: Path) -> None:
     """Names in any script, names that no script has, and numbers whole or not."""
     provenance = Provenance(
         encoder='{"name": "x",  "revision":null}',
-        heard_ms=20,
-        hop_ms=12.5,
+        listener={"heard_ms": 20, "gate_dbfs": -60.5},
         created="2025-01-01",
         sources=("Für Élise.wav", "絵.flac", "bad\udcff.wav"),
     )
@@ -139,8 +138,9 @@ def _whole_if_equal(text: str) -> float:
         (lambda c: c.update(threshold=-1), "threshold is -1"),
         (lambda c: c["dims"].pop(), "dims must be those of an event"),
         (lambda c: c["dims"][1].update(scale=0), "scale holds a zero"),
-        (lambda c: c["provenance"].pop("heard_ms"), "provenance lacks 'heard_ms'"),
+        (lambda c: c["provenance"].pop("listener"), "provenance lacks 'listener'"),
         (lambda c: c["provenance"].update(heard_ms=None), "heard_ms must be a number, got None"),
+        (lambda c: c["provenance"].update(listener=[]), "listener must be an object, got list"),
         (lambda c: c["provenance"].update(encoder="x"), "Expecting value"),
         (lambda c: c["provenance"].update(sources="one"), "sources must be a list, got str"),
         (lambda c: c.update(events={}), "events must be a list, got dict"),

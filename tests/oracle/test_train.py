@@ -11,12 +11,15 @@ import pytest
 import soundfile
 
 from models.encoder import Encoder
+from models.listener import ListenerConfig
 from models.loading import load_encoder
 from oracle import train, train_command
 from oracle.checkpoint import Checkpoint
 from oracle.memory import Memory
 from oracle.memory_file import read_tensors
 from oracle.train_command import SOME_LEFT_OUT
+from realtime.config import Config
+from realtime.learned import as_learned
 from tests.commands import (
     N_NOTES,
     RATE_HZ,
@@ -117,12 +120,15 @@ def test_two_at_once_do_not_get_in_each_others_way(
 
 
 def test_settings_are_used(solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The memory says how much of each event had been heard."""
+    """The memory says how each event was heard, and on stage events are heard so."""
     config = tmp_path / "config.toml"
-    config.write_text("[listener]\nheard_ms = 8.0\n[budget]\ntarget_ms = 60.0\n")
+    config.write_text("[listener]\nheard_ms = 8.0\ngate_dbfs = -60.0\n[budget]\ntarget_ms = 60.0\n")
     output = tmp_path / "solo.memory"
     assert run(capsys, solo, "--output", output, "--config", config).code == 0
-    assert Memory.load(output).provenance.heard_ms == 8.0
+    memory = Memory.load(output)
+    assert memory.provenance.heard_ms == 8.0
+    on_stage = as_learned(Config(), memory, output).listener
+    assert on_stage == ListenerConfig(heard_ms=8.0, gate_dbfs=-60.0)
 
 
 def test_learning_computes_on_all_cores(

@@ -41,7 +41,9 @@ def learned(*, is_pitched: bool = True) -> Memory:
         events,
         centroids=np.eye(3, 2, dtype=np.float32),
         threshold=0.1,
-        provenance=Provenance(encoder=SPEC.to_json(), heard_ms=25.0, sources=("take.wav",)),
+        provenance=Provenance(
+            encoder=SPEC.to_json(), listener={"heard_ms": 25.0}, sources=("take.wav",)
+        ),
     )
 
 

@@ -307,14 +307,19 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
         r"solo\.memory is damaged \(encoder spec is '{}', needs the keys name",
     ),
     "heard beyond the budget": (
-        lambda: rewrite(Memory.load("solo.memory"), heard_ms=30.0),
+        lambda: rewrite(Memory.load("solo.memory"), listener={"heard_ms": 30.0}),
         [],
         r"solo\.memory hears 30 ms .* but \[budget\] listen_ms is 12\.5: raise listen_ms or learn",
     ),
     "heard too little": (
-        lambda: rewrite(Memory.load("solo.memory"), heard_ms=0.5),
+        lambda: rewrite(Memory.load("solo.memory"), listener={"heard_ms": 0.5}),
         [],
         r"solo\.memory is damaged \(heard_ms must be within 1…100, got 0\.5\)",
+    ),
+    "a listener that is none": (
+        lambda: rewrite(Memory.load("solo.memory"), listener={"heard_ms": 12.0, "mood": 1.0}),
+        [],
+        r"solo\.memory is damaged \(.*mood",
     ),
     "no such encoder": (nothing, ["--encoder", "nought"], r"there is no encoder nought: choose"),
     "an unknown key": (settings("[midi]\nchanel = 1\n"), [], r"no key 'chanel': did you mean"),

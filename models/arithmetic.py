@@ -42,7 +42,10 @@ class Arithmetic(Protocol):
         ...
 
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32."""
+        """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32.
+
+        In float32, and rounded at the end: where weights cancel out most of x, x is not rounded.
+        """
         ...
 
     def convolution(
@@ -92,7 +95,7 @@ class Plain:
 
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a product, as `Arithmetic` has it."""
-        return functional.gelu(functional.linear(*map(self.keep, (x, weight, bias))))
+        return self.keep(functional.gelu(functional.linear(x, weight, bias)))
 
     def convolution(
         self,
@@ -148,10 +151,8 @@ class Prepacked:
 
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a product, as `Arithmetic` has it."""
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(
-            *map(self.keep, (x, weight, bias)), *_after(is_gelu=True)
-        )
-        return result
+        result = torch.ops.mkldnn._linear_pointwise(x, weight, bias, *_after(is_gelu=True))
+        return self.keep(result)
 
     def convolution(
         self,

@@ -9,11 +9,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,12 +21,30 @@ from safetensors import SafetensorError, safe_open
 from models.encoder import DEFAULT_ENCODER, Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError, ModelsError
 from models.loading import load_encoder, restore_encoder
-from models.settings import DEFAULT_PATH, SettingsError, read_settings, read_tables
+from models.settings import (
+    DEFAULT_PATH,
+    SettingsError,
+    read_settings,
+    read_tables,
+    settings_from_table,
+)
 from models.terminal import CommandLine, plain_console, say_error
 
 N_WARM_UPS: Final = 5
 N_PASSES: Final = 40
 N_COMPARED: Final = 8
+
+OTHER_TABLES: Final = (
+    "capture",
+    "listener",
+    "codebook",
+    "training",
+    "improviser",
+    "midi",
+    "budget",
+    "telemetry",
+)
+"""Of a settings file, what others read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +52,13 @@ class InfoConfig:
     """What is read of the settings here."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PassBudget:
+    """What is read of the ``[budget]`` table here."""
+
+    inference_ms: float | None = None
 
 
 def measure_cost_ms(encoder: Encoder, n_passes: int = N_PASSES) -> tuple[float, float]:
@@ -147,14 +172,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = options.config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
         tables = read_tables(path) if path else {}
-        config = read_settings(InfoConfig, path, others=tables.keys() - {"encoder"})
-        budget_ms = tables.get("budget", {}).get("inference_ms")
-        said = examine(partial(load, options.name), config.encoder, budget_ms)
+        config = read_settings(InfoConfig, path, others=OTHER_TABLES)
+        said = examine(partial(load, options.name), config.encoder, _budget_ms(tables, path))
         sys.stdout.write(said + "\n")
     except ModelsError as error:
         say_error(plain_console(stderr=True), error)
         return 1
+    except KeyboardInterrupt:
+        plain_console(stderr=True).print("Stopped.")
+        return 130
     return 0
+
+
+def _budget_ms(tables: Mapping[str, Any], path: Path | None) -> float | None:
+    """Read what the stage gives a pass; the rest of its budget is its own."""
+    table = tables.get("budget", {})
+    if isinstance(table, Mapping):
+        table = {key: table[key] for key in ("inference_ms",) if key in table}
+    return settings_from_table(_PassBudget, table, f"{path} [budget]").inference_ms
 
 
 def _spec_of_memory(path: Path) -> EncoderSpec:
@@ -162,7 +197,7 @@ def _spec_of_memory(path: Path) -> EncoderSpec:
     try:
         with safe_open(path, "numpy") as file:
             memory = json.loads(file.metadata()["memory"])
-        return EncoderSpec.from_json(memory["provenance"]["encoder"])
+        return EncoderSpec.from_json(memory["encoder"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         raise EncoderError(
             f"{path} is no memory: give one that `python -m oracle.train` wrote, an encoder's "

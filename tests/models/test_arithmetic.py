@@ -87,3 +87,22 @@ def test_a_convolution_is_torchs_with_channels_last(
     )
     assert found.dtype == arithmetic.dtype
     assert relative_error(found, expected) < tolerance(arithmetic)
+
+
+@pytest.mark.parametrize("arithmetic", [*EXACT, *NEAR], ids=repr)
+def test_filters_that_cancel_most_of_their_input_are_not_rounded_away(
+    arithmetic: Arithmetic,
+) -> None:
+    """Band-passes, as a model's first convolution is full of, on a low note."""
+    note = 3 * torch.sin(2 * torch.pi * 55 / 24_000 * torch.arange(3000))
+    x = note.unfold(0, 10, 5)
+    taps = torch.arange(10) - 4.5
+    hz = torch.linspace(0.05, 0.45, 32)[:, None]
+    weight = torch.cos(2 * torch.pi * hz * taps) * torch.hann_window(12, False)[1:-1]
+    weight -= weight.mean(1, keepdim=True)
+    weight *= 1 / (x @ weight.T).std(0)[:, None]
+    bias = torch.zeros(32)
+    expected = functional.gelu(functional.linear(x.double(), weight.double())).float()
+    found = arithmetic.gelu_of(x, weight, bias)
+    assert found.dtype == arithmetic.dtype
+    assert relative_error(found, expected) < 0.01

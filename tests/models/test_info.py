@@ -1,16 +1,14 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from models.encoder import EncoderConfig
 from models.info import describe, examine, main
 from models.loading import load_encoder
 from models.standin import write_stand_in
 from tests.fakes import FakeEncoder
+from tests.oracle.memories import make_event, make_memory
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +75,10 @@ def test_the_encoder_of_a_memory_is_described(
 ) -> None:
     """As the memory has it, whatever the settings say."""
     spec = load_encoder(tiny, layer=2, window_s=0.3).spec
-    memory = {"provenance": {"encoder": spec.to_json()}}
+    memory = make_memory([make_event()])
+    memory.provenance = replace(memory.provenance, encoder=spec.to_json())
     path = tmp_path / "solo.memory"
-    save_file({"a": np.zeros(1)}, path, metadata={"memory": json.dumps(memory)})
+    memory.save(path)
     assert main([str(path)]) == 0
     said = capsys.readouterr().out
     assert spec.revision in said
@@ -110,3 +109,24 @@ def test_what_cannot_be_described_is_a_sentence(
     settings.write_text("[encoder]\nlayer = 99\n")
     assert main([str(tiny), "--config", str(settings)]) == 1
     assert "[encoder] does not fit" in capsys.readouterr().err
+    for text, what in (
+        ('[budget]\ninference_ms = "ten"\n', "[budget] inference_ms must be a number"),
+        ("budget = 3\n", "[budget] must be a table"),
+        ("[encodr]\n", "no table 'encodr'"),
+    ):
+        settings.write_text(text)
+        assert main([str(tiny), "--config", str(settings)]) == 1
+        assert what in " ".join(capsys.readouterr().err.split())
+
+
+def test_ctrl_c_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a word, and with the exit code of an interrupt."""
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.info.examine", interrupted)
+    assert main(["spectral"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"

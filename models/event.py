@@ -10,6 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.listener_state import ATTACK, BODY, IDLE, MAX_NOTES, SOUNDING, ListenerState
+from models.melody import _has_glided
 from models.pitch import _mcleod, _pitch_to_hz
 from models.roughness import _heard_roughness
 from models.sonority import SINE, _chroma, _flatness, _salient_notes, _subtract_held
@@ -132,13 +133,18 @@ def _hear_notes(state: ListenerState, end_frame: int) -> None:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _hear_roughness(state: ListenerState, end_frame: int) -> None:
-    """Measure the roughness of the event's first 186 ms, or of fewer if it ends before."""
+    """Measure the roughness of the event's first 186 ms, or of fewer if it ends before.
+
+    Vibrato or a glide smears the partials of one voice into peaks that would count as a clash.
+    """
     onset_frame = state.event[0]["onset_frame"]
     n = min(end_frame - onset_frame, state.roughness.fourier.samples.size)
     if n >= LEAST_ROUGH_S * state.rate_hz:
         state.event[0]["roughness"] = _heard_roughness(
             state.roughness, state.history, onset_frame, onset_frame + n, state.rate_hz
         )
+    if _has_glided(state.melody, state.live[0]["n_tracked"], state.clarity):
+        state.event[0]["roughness"] = np.nan
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -167,7 +167,7 @@ def _hear_hop(state: ListenerState, records: NDArray[np.void], n_records: int) -
         _track_pitch(state, now - n, now, level_db)
     if _can_begin(state, level_db):
         onset_frame, strength = _find_onset(state, flux, level_db, has_tracked)
-        if onset_frame >= 0:
+        if onset_frame >= 0 and _level_db(state.history, onset_frame, now) >= state.gate_dbfs:
             n_records = _begin_event(state, onset_frame, strength, records, n_records)
     if live["phase"] == SOUNDING:
         n_records = _hear_end(state, level_db, records, n_records)

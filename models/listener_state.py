@@ -63,7 +63,8 @@ velocity           1…127, from the level below forte: the loudest so far, at f
 chroma             sums to 1 over the pitch classes from C, or all 0 where nothing is tonal, or an
                    ATTACK cannot tell yet; nor can it then tell a pitch or notes
 roughness          Hutchinson & Knopoff's, of a BODY's first 186 ms; NaN in an ATTACK, in less than
-                   60 ms of sound, and where nothing is tonal
+                   60 ms of sound, where nothing is tonal, lies within 50…5000 Hz, or one clear
+                   voice has moved in pitch
 n_notes            how many of `note_pitch`, `note_velocity` hold a note, the most salient first
 popped_ns          0 here, as is `published_ns`: stamped by whoever carries the record
 """

@@ -16,6 +16,8 @@ TRACK_HOPS: Final = 2
 """The pitch is tracked every 10 ms."""
 TRACKS: Final = 32
 LEVELS: Final = 16
+GLIDE_SEMITONES: Final = 0.3
+"""So far a pitch moves in vibrato and in a glide, but not in a struck or blown tone."""
 
 STEADY_TRACKS: Final = 4
 STEADY_SEMITONES: Final = 0.4
@@ -95,6 +97,19 @@ def _follow_melody(
             STILL_SEMITONES <= moved < MOVE_SEMITONES
         )
         live["sung_share"] += SUNG_RATE * ((1.0 if is_gliding else 0.0) - live["sung_share"])
+
+
+@njit(nogil=True, cache=True)
+def _has_glided(melody: MelodyState, n_newest: int, clear: float) -> bool:
+    """Say whether the newest tracks are all clear, so of one voice, and its pitch moved."""
+    lowest, highest = np.inf, -np.inf
+    for back in range(min(n_newest, TRACKS)):
+        track = (melody.live[0]["n_tracks"] - 1 - back) % TRACKS
+        if not melody.clarity[track] >= clear:
+            return False
+        lowest = min(lowest, melody.pitch[track])
+        highest = max(highest, melody.pitch[track])
+    return bool(highest - lowest >= GLIDE_SEMITONES)
 
 
 @njit(nogil=True, cache=True)

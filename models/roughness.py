@@ -2,7 +2,9 @@
 
 Compiled for the listener's thread; it never allocates. Two partials are rough when they lie within
 a critical band but not on top of each other, as Plomp & Levelt measured; the curve is Bigand's
-(Perception & Psychophysics 58, 1996). No pitch has to be known, so chords are as good as notes.
+(Perception & Psychophysics 58, 1996). No pitch has to be known, so chords are as good as notes;
+but a partial that moves within the spectrum is several peaks, so whoever asks must see that the
+pitch stays.
 """
 
 import math
@@ -16,7 +18,9 @@ from models.spectrum import FourierTables, _magnitudes, _peak, fourier_tables
 
 MAX_PEAKS: Final = 20
 WEAKEST_PEAK: Final = 0.01
-"""Peaks below this share of the strongest are noise or a window's side lobe."""
+"""Peaks below this share of the spectrum's highest are noise or a window's side lobe."""
+LOWEST_BIN: Final = 3
+"""Below it a constant offset leaks."""
 LOW_HZ, HIGH_HZ = 50.0, 5000.0
 CRITICAL_HZ, CRITICAL_EXPONENT = 1.72, 0.65
 """The critical band is 1.72 f^0.65 Hz wide at f Hz."""
@@ -105,7 +109,10 @@ def _heard_roughness(
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _strongest_peaks(state: RoughnessState, bin_hz: float) -> int:
-    """Find the strongest spectral peaks, the strongest first; return how many."""
+    """Find the strongest spectral peaks in the band, the strongest first; return how many.
+
+    None where all of the sound lies outside it: what is seen within is then its side lobes.
+    """
     magnitudes, hz, amplitude = state.magnitudes, state.hz, state.amplitude
     n_peaks = 0
     for k in range(int(LOW_HZ / bin_hz) + 1, min(int(HIGH_HZ / bin_hz), magnitudes.size - 1)):
@@ -120,6 +127,9 @@ def _strongest_peaks(state: RoughnessState, bin_hz: float) -> int:
             place -= 1
         hz[place], amplitude[place] = (k + shift) * bin_hz, height
         n_peaks = min(n_peaks + 1, MAX_PEAKS)
-    while n_peaks > 0 and amplitude[n_peaks - 1] < WEAKEST_PEAK * amplitude[0]:
+    highest = 0.0
+    for k in range(LOWEST_BIN, magnitudes.size):
+        highest = max(highest, magnitudes[k])
+    while n_peaks > 0 and amplitude[n_peaks - 1] < WEAKEST_PEAK * highest:
         n_peaks -= 1
     return n_peaks

@@ -84,9 +84,9 @@ class Checkup:
         self._heard.extend(Sounded(event.onset_s, pitch) for pitch in pitches)
 
     def take(self, block: NDArray[np.float32]) -> None:
-        """Say, once, why nothing was heard for so long, and measure the next block."""
+        """Say, once, why a live input was not heard for so long, and measure the next block."""
         is_quiet = self._meter.n_frames >= self._n_quiet and not self.n_events
-        if is_quiet and not self._is_impatient:
+        if is_quiet and self._input.is_live and not self._is_impatient:
             self._is_impatient = True
             self.say()
         self._meter.take(block)

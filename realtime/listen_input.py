@@ -27,7 +27,7 @@ from realtime.meter import level_dbfs
 from realtime.midi import NOTE_ON
 from realtime.monotonic import NS_PER_S
 from realtime.opening import open_recording
-from realtime.session import Session, read_session
+from realtime.session import Session, newest_session, read_session
 from realtime.source import CaptureConfig
 
 BLOCK_FRAMES: Final = 1024
@@ -50,6 +50,8 @@ class Input:
         Measures each of its channels; empty where that cannot be done.
     our_notes
         Gives the notes the program sent meanwhile, in seconds of this stream.
+    is_live
+        Whether its end has to be waited for.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Input:
     blocks: Blocks
     channels_dbfs: Callable[[], Sequence[float]]
     our_notes: Callable[[], Sequence[Sounded]]
+    is_live: bool
 
 
 @contextmanager
@@ -73,7 +76,7 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
     AudioFileError, AudioInputError, SessionError
         It cannot be had.
     """
-    if Path(what).is_dir():
+    if newest_session(Path(what)) is not None:
         session = read_session(Path(what))
         yield Input(
             name=session.folder.name,
@@ -81,6 +84,7 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
             blocks=_first(session.blocks(), seconds, session.rate_hz),
             channels_dbfs=list,
             our_notes=lambda: _notes_of_session(session),
+            is_live=False,
         )
         return
     file = open_recording(what, config)
@@ -93,6 +97,7 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
             ),
             channels_dbfs=lambda: _channels_of_file(file, min(seconds or PROBED_S, PROBED_S)),
             our_notes=list,
+            is_live=False,
         )
         return
     doorbell = Doorbell()
@@ -106,6 +111,7 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
             blocks=_first(_heard(source, doorbell, clock), seconds, source.rate_hz),
             channels_dbfs=lambda: _channels_of_device(what, source.rate_hz),
             our_notes=lambda: notes_of_boards(board_folder(), clock.monotonic_ns(0)),
+            is_live=True,
         )
     finally:
         if source.stop():

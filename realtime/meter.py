@@ -95,7 +95,7 @@ def findings(
             f"The input clips ({meter.n_clipped} samples at full scale): turn its gain down, as "
             "what is cut off sounds like noise."
         )
-    if abs(meter.offset) > OFFSET:
+    elif abs(meter.offset) > OFFSET:  # what is cut off on one side only has a mean, too
         yield (
             f"The input is off its zero line by {meter.offset:+.2f} of full scale, so no note ever "
             "ends: use another cable or converter, or switch on its high-pass filter."

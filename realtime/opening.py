@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from models.audio_file import SUFFIXES, AudioFile
+from models.errors import AudioFileError
 from models.output_path import OutputPathError, require_writable
 from oracle.memory import Memory
 from realtime.capture import AudioInput
@@ -72,6 +73,8 @@ def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:
     if what is None:
         return None
     path = Path(what)
+    if path.is_dir():
+        raise AudioFileError(f"{path} is a folder: name one recording in it")
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return None
     return _with_channel(AudioFile(path), config)

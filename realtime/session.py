@@ -83,6 +83,13 @@ class Session:
         return sum(block.size for block in self.blocks())
 
 
+def newest_session(folder: Path) -> Path | None:
+    """Give the folder of a performance, or of the newest of those in a folder."""
+    if (folder / LINES).is_file():
+        return folder
+    return max((path.parent for path in folder.glob(f"*/{LINES}")), default=None)
+
+
 def read_session(folder: Path) -> Session:
     """Read a performance, or the newest of those in a folder.
 
@@ -91,14 +98,13 @@ def read_session(folder: Path) -> Session:
     SessionError
         There is none, or it is damaged.
     """
-    if not (folder / LINES).is_file():
-        newest = max((path.parent for path in folder.glob(f"*/{LINES}")), default=None)
-        if newest is None:
-            raise SessionError(
-                f"There is no recorded performance in {folder}: record one with "
-                "python -m realtime.perform --record DIR."
-            )
-        folder = newest
+    newest = newest_session(folder)
+    if newest is None:
+        raise SessionError(
+            f"There is no recorded performance in {folder}: record one with "
+            "python -m realtime.perform --record DIR."
+        )
+    folder = newest
     head, *lines = _lines(folder / LINES)
     try:
         if head["version"] != VERSION:

@@ -225,6 +225,16 @@ def test_a_chord_is_heard_as_its_notes() -> None:
     assert body["chroma"].sum() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_sound_that_is_cut_off_begins_nothing() -> None:
+    """The click of its end is followed by silence, which is no event."""
+    t = np.arange(int(0.3 * RATE_HZ)) / RATE_HZ
+    cut = (0.3 * np.sin(2 * np.pi * 440 * t + 1)).astype(np.float32)
+    records = Listener(RATE_HZ).hear(np.concatenate([cut, silence(1.0)]))
+    attacks = records[records["kind"] == ATTACK]
+    assert np.all(attacks["onset_frame"] < 0.25 * RATE_HZ)
+    assert np.all(attacks["level_db"] > ListenerConfig().gate_dbfs)
+
+
 def test_soft_and_loud_stay_apart() -> None:
     """Velocity falls by ten in 40 dB below forte."""
     frames = np.concatenate([tone(60, 0.5), tone(64, 0.5, level=0.02), tone(67, 0.5), silence(1.0)])

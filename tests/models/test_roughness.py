@@ -107,3 +107,35 @@ def test_noise_has_no_roughness() -> None:
     records = Listener(RATE_HZ).hear(frames.astype(np.float32))
     assert records.size >= 2
     assert np.all(np.isnan(records["roughness"]))
+
+
+def sung(semitones: float) -> NDArray[np.float32]:
+    """Return a note of eight harmonics with a vibrato of 6 Hz, between silences."""
+    t = np.arange(RATE_HZ // 2) / RATE_HZ
+    hz = 660 * 2 ** (semitones / 12 * np.sin(2 * np.pi * 6 * t))
+    phase = 2 * np.pi * np.cumsum(hz) / RATE_HZ
+    swell = np.minimum(np.minimum(t / 0.005, 1), (0.5 - t) / 0.05)
+    tone = 0.15 * swell * sum(np.sin(k * phase) / k for k in range(1, 9))
+    lead = np.zeros(RATE_HZ // 5)
+    return np.concatenate([lead, tone, np.zeros(RATE_HZ // 2)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("semitones", [0.2, 0.5, 1.0])
+def test_vibrato_is_no_clash(semitones: float) -> None:
+    """The smeared partials of one voice: what cannot be told is missing."""
+    records = Listener(RATE_HZ).hear(sung(semitones))
+    heard_roughness = records[records["kind"] == BODY]["roughness"]
+    assert heard_roughness.size >= 1
+    assert not np.any(heard_roughness > heard([60, 61], 0.4))
+
+
+@pytest.mark.parametrize("hz", [30.0, 6000.0, 9000.0])
+def test_a_pure_tone_outside_the_band_is_not_rough(hz: float) -> None:
+    """Its side lobes within are no partials."""
+    t = np.arange(RATE_HZ // 2) / RATE_HZ
+    swell = np.minimum(np.minimum(t / 0.005, 1), (0.5 - t) / 0.05)
+    tone = 0.3 * swell * np.sin(2 * np.pi * hz * t)
+    frames = np.concatenate([np.zeros(RATE_HZ // 5), tone, np.zeros(RATE_HZ // 2)])
+    records = Listener(RATE_HZ).hear(frames.astype(np.float32))
+    assert records.size >= 2
+    assert not np.any(records["roughness"] > 0.01)

@@ -94,10 +94,28 @@ def test_why_nothing_is_heard_is_said(
     assert len(re.findall(said, ended.err)) == 1
 
 
-def test_nothing_is_said_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After five seconds, and in the end, with another level."""
+def test_a_recording_that_begins_with_silence_is_not_called_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is waited for its end before something is said of it."""
+    late = np.concatenate([np.zeros(7 * RATE_HZ), phrase()])
+    ended = in_process(main, [write(tmp_path / "a.wav", late), "--json"], capsys)
+    assert (ended.code, len(ended.out.splitlines())) == (0, N_NOTES)
+    assert "Every sample" not in ended.err
+
+
+def test_nothing_is_said_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After five seconds of a live input, and in the end, with another level."""
     rising = 1e-5 * np.linspace(0.1, 1, 8 * RATE_HZ) * np.tile(phrase(), 2)
-    ended = in_process(main, [write(tmp_path / "a.wav", rising)], capsys)
+
+    def device(config: CaptureConfig, doorbell: Doorbell) -> BurstSource:
+        return BurstSource(rising.astype(np.float32), RATE_HZ, doorbell, is_endless=True)
+
+    monkeypatch.setattr(listen_input, "AudioInput", device)
+    monkeypatch.setattr(listen_input, "_channels_of_device", lambda what, rate_hz: [])
+    ended = in_process(main, ["guitar", "--seconds", 8], capsys)
     assert len([line for line in ended.err.splitlines() if "gate_dbfs" in line]) == 1
 
 
@@ -171,7 +189,7 @@ def test_what_cannot_be_had_is_refused_in_one_sentence(
     """No recording, no drawing, no channel; nothing is written."""
     refused: list[tuple[list[object], str]] = [
         (["none.wav"], "none.wav is not a file"),
-        ([tmp_path], "no recorded performance in"),
+        ([tmp_path], "is a folder: name one recording in it"),
         ([notes, "--plot", tmp_path / "a.gif"], r"end it in \.png or \.svg"),
         ([notes, "--plot", notes], "notes.wav is no drawing"),
         ([notes, "--channel", "3"], "has no channel 3"),

@@ -73,6 +73,12 @@ def test_a_constant_offset_is_said() -> None:
     assert "off its zero line by +0.25" in finding
 
 
+def test_what_is_cut_off_on_one_side_is_said_to_clip_and_no_more() -> None:
+    """Its mean is a consequence, and no cable's fault."""
+    (finding,) = said(measured(np.clip(3 * sine(1.0) + 1, -1, 1).astype(np.float32)), n_events=1)
+    assert "clips" in finding
+
+
 def test_the_channel_that_sounds_is_named() -> None:
     """Counted from 1, and only if it is much louder than what was listened to."""
     quiet = measured(sine(1e-5))

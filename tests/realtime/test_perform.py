@@ -274,8 +274,8 @@ def nothing() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
+    "a folder": (nothing, ["--input", "."], r"\. is a folder: name one recording in it"),
     "no recording": (nothing, ["--input", "none.wav"], r"none\.wav is not a file: check the name"),
-    "a folder": (nothing, ["--input", "."], r"and \. is no recording: give one to --input"),
     "text": (
         lambda: Path("solo.wav").write_text("la la la"),
         [],

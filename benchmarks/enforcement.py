@@ -36,9 +36,11 @@ from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser
+from realtime.input_level import InputLevel
 from realtime.learned import as_learned
 from realtime.midi import NotePlayer
 from realtime.report import Performance
+from realtime.ring import Observer
 from realtime.telemetry import configure_logging
 
 SLOW_S: Final = (0.005, 0.200)
@@ -79,6 +81,7 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
         budget=config.budget,
         performance=performance,
         hop_s=config.encoder.hop_ms / 1e3,
+        level=InputLevel(Observer(source.audio.ring), source.rate_hz, config.listener.gate_dbfs),
     )
     improviser.warm_up()
     engine.warm_up()

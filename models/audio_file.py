@@ -56,8 +56,9 @@ class AudioFile:
     rate_hz : int
     n_channels : int
     n_frames : int
-        As the header has it. An estimate in MP3 (libsndfile's issue 1001); a WAV or AIFF file that
-        was cut off counts what is left of it.
+        As the header has it; a WAV or AIFF file that was cut off counts what is left of it.
+    is_length_estimated : bool
+        Whether that is an estimate, as in MP3 (libsndfile's issue 1001).
 
     Raises
     ------
@@ -73,7 +74,7 @@ class AudioFile:
             self.rate_hz: int = file.samplerate
             self.n_channels: int = file.channels
             self.n_frames: int = file.frames
-            self._is_length_estimated = file.format == "MP3"
+            self.is_length_estimated = file.format == "MP3"
         if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
             raise AudioFileError(
                 f"{self.path} has a rate of {self.rate_hz} Hz: "
@@ -138,7 +139,7 @@ class AudioFile:
             while len(block := self._read(file, block_frames, position, channel)) == block_frames:
                 yield block
                 position += block_frames
-        if position + len(block) < self.n_frames and not self._is_length_estimated:
+        if position + len(block) < self.n_frames and not self.is_length_estimated:
             at_s = (position + len(block)) / self.rate_hz
             raise AudioFileError(f"{self.path} breaks off at {at_s:.1f} s: export it anew")
         n_left = len(block) + tail_frames

@@ -1,9 +1,9 @@
 """Output path: where a command is going to write, refused before the work rather than after it.
 
-Runs at start only. It creates and opens nothing.
+Runs at start only. It leaves nothing behind.
 """
 
-import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,8 +37,13 @@ def require_writable(path: Path, suffixes: Iterable[str], *, sources: Iterable[P
         raise OutputPathError(f"{path} is no file that could be replaced: choose another name.")
     if not path.parent.is_dir():
         raise OutputPathError(f"There is no folder {path.parent}: create it or choose another.")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputPathError(f"The folder {path.parent} is not writable: choose another.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # permissions alone do not tell: a read-only disk, or /proc
+    except OSError:
+        raise OutputPathError(
+            f"The folder {path.parent} is not writable: choose another."
+        ) from None
     if any(path.resolve() == source.resolve() for source in sources):
         raise OutputPathError(f"{path} is read as well as written: choose another name to write.")
     if path.exists() and path.suffix.lower() not in suffixes:

@@ -56,14 +56,14 @@ def plain_console(*, stderr: bool = False) -> Console:
 def preparing(
     tell: Callable[[str], object], patience_s: float = PATIENCE_S
 ) -> Iterator[Callable[[], None]]:
-    """Say that the first start takes its time, if this one does.
+    """Say that it compiles, if it takes its time.
 
     Yields
     ------
     ready
         To be called when everything is prepared; again does no harm.
     """
-    said = "Preparing: the first start on a machine takes about a minute."
+    said = "Preparing: compiling for this machine; up to a minute, then kept."
     timer = threading.Timer(patience_s, tell, (said,))
     timer.daemon = True
     timer.start()
@@ -75,4 +75,5 @@ def preparing(
 
 def say_error(console: Console, error: BaseException) -> None:
     """Say what is wrong, as a sentence."""
-    console.print(f"Error: {str(error).removesuffix('.')}.", style="red")
+    said = str(error).removesuffix(".")
+    console.print(f"Error: {said if said.endswith('?') else said + '.'}", style="red")

@@ -38,8 +38,13 @@ def span_of(onset_s: float, duration_s: float) -> Span:
     return Span(max(0.0, onset_s - LEAD_S), onset_s + length_s)
 
 
-def locate(sources: Sequence[str], places: Iterable[Path]) -> dict[int, AudioFile]:
+def locate(
+    sources: Sequence[str], places: Iterable[Path], lasts_s: Mapping[int, float]
+) -> dict[int, AudioFile]:
     """Find the recordings that a memory names, by their place in its list.
+
+    Of a name that several recordings have, only one that is long enough can be told to be meant;
+    where there are more, none is taken.
 
     Parameters
     ----------
@@ -47,20 +52,33 @@ def locate(sources: Sequence[str], places: Iterable[Path]) -> dict[int, AudioFil
         A memory's `provenance.sources`.
     places
         Recordings, or folders that are searched through and through.
+    lasts_s
+        When the last event of each source begins: what ends before is another recording.
     """
-    found: dict[str, Path] = {}
+    named: dict[str, set[Path]] = {Path(source).name: set() for source in sources}
     for place in places:
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            found.setdefault(path.name, path)
+        for path in place.rglob("*") if place.is_dir() else [place]:
+            if path.name in named and path.is_file():
+                named[path.name].add(path.resolve())
     located = {}
     for index, source in enumerate(sources):
-        path = Path(source) if Path(source).is_file() else found.get(Path(source).name, Path())
-        if path.is_file():
-            try:
-                located[index] = AudioFile(path)
-            except ModelsError:
-                continue  # of that name, but no recording
+        fitting = [
+            file
+            for file in map(_opened, named[Path(source).name])
+            if file is not None
+            and (file.is_length_estimated or file.duration_s > lasts_s.get(index, 0.0))
+        ]
+        if len(fitting) == 1:
+            (located[index],) = fitting
     return located
+
+
+def _opened(path: Path) -> AudioFile | None:
+    """Open a recording, None for what has the name of one only."""
+    try:
+        return AudioFile(path)
+    except ModelsError:
+        return None
 
 
 def cut(file: AudioFile, spans: Iterable[Span]) -> Mapping[Span, bytes]:

@@ -69,7 +69,10 @@ def explain(options: argparse.Namespace) -> None:
         clips, missing = _clips(gestures, places)
         write_whole(options.html, [page(gestures, options.memory.name, clips, missing).encode()])
         for name in missing:
-            console.print(f"Without sound: {name} is not in {', '.join(map(str, places))}.")
+            console.print(
+                f"Without sound: {name} is not in {', '.join(map(str, places))}, or there are "
+                "several of that name: say where it is with --recordings FOLDER."
+            )
         console.print(f"The page is {options.html}.")
 
 
@@ -132,7 +135,10 @@ def _clips(gestures: Gestures, places: list[Path]) -> tuple[dict[int, bytes], li
             event = gestures.events[state - 1]
             wanted.setdefault(event.source, {})[state] = span_of(event.onset_s, event.duration_s)
     sources = gestures.memory.provenance.sources
-    files = locate(sources, places)
+    lasts_s: dict[int, float] = {}
+    for event in gestures.events:
+        lasts_s[event.source] = max(lasts_s.get(event.source, 0.0), event.onset_s)
+    files = locate(sources, places, lasts_s)
     clips: dict[int, bytes] = {}
     for source in wanted.keys() & files.keys():
         cuts = cut(files[source], wanted[source].values())

@@ -43,7 +43,10 @@ def train(options: argparse.Namespace, console: Console) -> int:
         if options.codebook is not None:
             codebook = load_codebook(options.codebook, training.encoder.spec)
         memory, learned = learn(recordings.files, training, codebook)
+        is_replaced = options.output.exists()
         memory.save(options.output, scratch=training.checkpoint.folder)
+        if is_replaced:
+            training.tell(f"{options.output} was there already, and has been replaced")
     took_s = time.monotonic() - started_s
     text = summary(memory, learned.material.duration_s, took_s)
     plain_console().print(f"{text}\nThe memory is {options.output}.")
@@ -61,9 +64,15 @@ def summary(memory: Memory, heard_s: float, took_s: float) -> str:
         f"{len(memory.centroids)} gestures (perplexity {perplexity(tokens):.1f}).\n"
         f"Events closer than {memory.oracle.threshold:.3f} repeat each other; the longest repeats, "
         f"in events: {lengths}.\n"
-        f"{heard_s:.0f} s of sound learned in {took_s:.1f} s: {took_s / heard_s * 60:.1f} s a "
-        "minute."
+        f"{heard_s:.0f} s of sound learned in {took_s:.1f} s, {_pace(heard_s, took_s)}."
     )
+
+
+def _pace(heard_s: float, took_s: float) -> str:
+    """Say how learning went beside playing."""
+    if took_s > heard_s:
+        return f"{took_s / heard_s:.1f} s of work for each second of sound"
+    return f"{heard_s / max(took_s, 1e-3):.1f} times as fast as it plays"
 
 
 def _parser() -> argparse.ArgumentParser:

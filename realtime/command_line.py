@@ -5,10 +5,12 @@ Runs at start only. It refuses what cannot be read as asked, and decides nothing
 
 import argparse
 import math
+import textwrap
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from models.terminal import CommandLine
+from realtime.modes import MEANINGS
 
 DEFAULT_MEMORY: Final = Path("calling_card.memory")
 LONGEST_S: Final = 7 * 24 * 3600
@@ -25,10 +27,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = CommandLine(
         prog="python -m realtime.perform",
         usage="%(prog)s [options]",
-        description="Listens to a musician, or to a recording, and answers with MIDI notes from a "
-        "memory of music it has learned. Without any option it listens to this machine's audio "
-        "input.",
-        epilog="example: python -m realtime.perform --memory solo.memory --input solo.wav "
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=textwrap.fill(
+            "Listens to a musician, or to a recording, and answers with MIDI notes from a memory "
+            "of music it has learned. Without any option it listens to this machine's audio input."
+        ),
+        epilog="modes:\n"
+        + "".join(f"  {mode:<10}{meaning}\n" for mode, meaning in MEANINGS.items())
+        + "\nexample: python -m realtime.perform --memory solo.memory --input solo.wav "
         "--midi-file answer.mid",
     )
     _add_sound(parser.add_argument_group("what it hears and plays"))
@@ -41,6 +47,7 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--memory",
+        action=_OneMemory,
         type=Path,
         default=DEFAULT_MEMORY,
         metavar="FILE",
@@ -75,6 +82,11 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
 
 def _add_manner(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
+    add(
+        "--mode",
+        choices=tuple(MEANINGS),
+        help="how it stands to you, see below (default: [improviser] mode in the settings)",
+    )
     add("--seconds", type=duration_s, metavar="N", help="stop after this many seconds")
     add(
         "--pace",
@@ -126,6 +138,27 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="for a machine without a screen: JSON log lines on stderr, no table",
     )
+
+
+class _OneMemory(argparse.Action):
+    """Takes the memory, and refuses a second one in place of the first."""
+
+    _is_given = False
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if self._is_given:
+            parser.error(
+                "--memory is given twice, but one memory is played: learn both recordings into "
+                "one with python -m oracle.train A.wav B.wav --output both.memory"
+            )
+        self._is_given = True
+        setattr(namespace, self.dest, values)
 
 
 def duration_s(text: str) -> float:

@@ -26,6 +26,7 @@ from realtime.errors import LiveError
 from realtime.hop_ladder import HopLadder
 from realtime.improviser import Improviser
 from realtime.inference import HOP, REQUEST_DTYPE, SKIPPED, TOKEN_DTYPE, EncoderWorker, Windows
+from realtime.input_level import InputLevel
 from realtime.listening import ListenerThread
 from realtime.midi import LoopScheduler, NotePlayer, Scheduler
 from realtime.monotonic import NS_PER_S, monotonic_ns
@@ -68,6 +69,8 @@ class Engine:
         Builds the player on the scheduler of this performance; `run` closes it.
     hop_s
         How long without an event until a window is embedded unasked.
+    level
+        Follows the source's level.
     record
         Takes note of every event, token, decision and answer.
     ending
@@ -87,9 +90,11 @@ class Engine:
         budget: BudgetConfig,
         performance: Performance,
         hop_s: float,
+        level: InputLevel,
         record: Record = nobody,
         ending: Callable[[], None] = lambda: None,
     ) -> None:
+        self._level = level
         self._record = record
         self._ending = ending
         self._performance = performance
@@ -270,8 +275,10 @@ class Engine:
             performance = self._performance
             if n_beats % _BEATS_A_LINE:
                 continue
+            performance.input_dbfs = self._level.follow()
             _log.info(
                 "engine.heartbeat",
+                input_dbfs=performance.input_dbfs,
                 n_events=performance.n_events,
                 n_notes=performance.n_notes,
                 n_learned=performance.n_learned,

@@ -7,7 +7,7 @@ heard so is refused in a sentence that names the file.
 from dataclasses import replace
 from pathlib import Path
 
-from models.encoder import Encoder, EncoderConfig, EncoderSpec
+from models.encoder import DEFAULT_ENCODER, Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError
 from models.hearing import require_time_to_hear
 from models.loading import restore_encoder
@@ -59,6 +59,11 @@ def encoder_of(memory: Memory, path: Path, where: str | None, config: EncoderCon
             raise ValueError("it holds no event")
     except ValueError as error:
         raise damaged(path, str(error)) from None
+    if spec.name == DEFAULT_ENCODER and where not in (None, DEFAULT_ENCODER):
+        raise EncoderError(
+            f"{path} was learned with the {spec.name} encoder, which is nowhere but here: leave "
+            f"--encoder {where} out, or choose a memory that was learned with it."
+        )
     try:
         return restore_encoder(
             spec,

@@ -14,6 +14,18 @@ import numpy as np
 
 Mode = Literal["shadow", "imitate", "mirror", "couple", "contrast", "lead"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+AUTO: Final = "auto"
+
+MEANINGS: Final = {
+    "shadow": "answers each note with what resembles it, close behind you",
+    "imitate": "a canon: follows your line two to four notes behind",
+    "mirror": "turns your phrase upside down, around its first note",
+    "couple": "goes along with you, in thirds and sixths",
+    "contrast": "is high where you are low and low where you are high, and rests often",
+    "lead": "goes its own way through what it has learned, in your key",
+    AUTO: "changes between them where a phrase of yours ends, every 15 to 45 s",
+}
+"""What a mode does, in a line for the player."""
 
 HOLD_S: Final = (15.0, 45.0)
 """How long a mode is held; it changes at the first phrase after a time drawn from here."""

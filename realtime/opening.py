@@ -5,6 +5,7 @@ nothing was named and the machine has nothing, and says so; what was named is ha
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Final
 from models.audio_file import SUFFIXES, AudioFile
 from models.errors import AudioFileError
 from models.output_path import OutputPathError, require_writable
+from oracle.event import Event
 from oracle.memory import Memory
 from realtime.capture import AudioInput
 from realtime.devices import look_again
@@ -195,24 +197,27 @@ def open_outlets(
     OutputPathError
         The file is the report's, too.
     """
-    port, midi_file = None, options.midi_file
+    port, midi_file, is_unheard = None, options.midi_file, is_take
     if options.midi_out not in (None, NO_PORT):
         port = _returning_port(options.midi_out, supervised)
     elif options.midi_out is None and options.pace == "realtime":
         try:
             port = _returning_port(VIRTUAL, supervised)
         except MidiPortError:
-            midi_file = midi_file or DEFAULT_MIDI_FILE
-    if is_take:
-        midi_file = midi_file or DEFAULT_MIDI_FILE
+            is_unheard = True
+    if is_unheard and midi_file is None:
+        midi_file = _unused(DEFAULT_MIDI_FILE)
     if midi_file is not None and _is_same(midi_file, options.report):
         raise OutputPathError(
             f"{options.report} cannot be both the report and the MIDI file: choose another "
             "--report."
         )
     outlets = Outlets(port=port, midi_file=None if midi_file is None else MidiFileSink(midi_file))
-    for sink in outlets.sinks:
-        tell(f"Notes go to {sink.name}.")
+    if port is not None:
+        advice = "" if options.midi_out else ": connect your synthesiser to it"
+        tell(f"Notes go to the MIDI port '{port.name}'{advice}.")
+    if midi_file is not None:
+        tell(f"Notes go to {midi_file}.")
     return outlets
 
 
@@ -233,7 +238,7 @@ def keeping(
         journal = Journal(options.memory, LIVE_SOURCE, is_afresh=options.afresh)
     except JournalUnwritableError as error:
         tell(str(error))
-        yield lambda event: None
+        yield forget
         return
     with journal:
         n_events = replay(memory, journal.payloads, config.max_events)
@@ -241,6 +246,10 @@ def keeping(
         if n_events:
             tell(f"Events learned on stage before: {n_events} (--afresh leaves them out).")
         yield journal.keep
+
+
+def forget(event: Event) -> None:
+    """Keep nothing."""
 
 
 def _returning_port(wanted: str, supervised: Supervised) -> ReturningPort:
@@ -253,6 +262,12 @@ def _returning_port(wanted: str, supervised: Supervised) -> ReturningPort:
         port = ReturningPort(wanted, None)
     port.take_over(supervised.receivers, supervised.channels)
     return port
+
+
+def _unused(path: Path) -> Path:
+    """Give the path, or where an earlier performance is there, the next one: NAME-2, NAME-3, …."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], numbered) if not free.exists())
 
 
 def _is_same(path: Path, other: Path | None) -> bool:

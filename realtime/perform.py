@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,11 +41,13 @@ from realtime.errors import DeviceGoneError, LiveError
 from realtime.file_source import FileSource
 from realtime.forgetting import Aside, at_once
 from realtime.improviser import Improviser, Keep
+from realtime.input_level import InputLevel, nobody
 from realtime.learned import as_learned, encoder_of
 from realtime.midi import NotePlayer, NoteSink, Scheduler
 from realtime.monotonic import NS_PER_S
 from realtime.opening import (
     Tell,
+    forget,
     keeping,
     open_outlets,
     open_recording,
@@ -56,6 +59,7 @@ from realtime.recorder import recorded
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance, Reporter
 from realtime.returning_port import ReturningPort
+from realtime.ring import Observer
 from realtime.supervised import Supervised
 from realtime.supervisor import DEVICE_GONE
 from realtime.telemetry import configure_logging
@@ -87,10 +91,10 @@ class Parts:
     seed: int
     about: dict[str, Any]
     record: Path | None
-    supervised: Supervised = field(default_factory=Supervised)
-    port: ReturningPort | None = None
-    input: str | None = None
-    keep: Keep = lambda event: None
+    supervised: Supervised
+    port: ReturningPort | None
+    input: str | None
+    keep: Keep
 
     def make_player(self, scheduler: Scheduler, *more: NoteSink) -> NotePlayer:
         """Build the player of the notes."""
@@ -160,6 +164,8 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
     recording = open_recording(options.input, config.capture)
     memory = Memory.load(options.memory)
     config = as_learned(config, memory, options.memory)
+    if options.mode is not None:
+        config = replace(config, improviser=replace(config.improviser, mode=options.mode))
     build = partial(encoder_of, memory, options.memory, options.encoder)
     if options.info:
         said = examine(build, config.encoder, config.budget.inference_ms)
@@ -186,12 +192,6 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
             "--record keeps what is decided in real time, and --pace free decides the same each "
             "time: leave one of them out."
         )
-    outlets = open_outlets(
-        options,
-        is_take=recording is None and not isinstance(source, AudioInput),
-        tell=tell,
-        supervised=supervised,
-    )
     file = recording or open_take(config.capture)
     about = {
         "pace": options.pace,
@@ -200,30 +200,34 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         "encoder": str(encoder.spec),
         "target_ms": config.budget.target_ms,
     }
-    parts = Parts(
-        config=config,
-        memory=memory,
-        encoder=encoder,
-        sinks=outlets.sinks,
-        seed=options.seed,
-        about=about,
-        record=options.record,
-        supervised=supervised,
-        port=outlets.port,
-    )
     report = Reporter(about, config.budget, options.report, is_headless=options.headless)
     performance = Performance()
+    is_live = isinstance(source, AudioInput)
+    journal = keeping(options, memory, config.improviser, tell) if is_live else nullcontext(forget)
     try:
-        with outlets.kept(tell):
-            if source is None:
-                ready()
-                _rehearse(parts, file, options.seconds, performance)
-            elif isinstance(source, AudioInput):
-                with keeping(options, memory, config.improviser, tell) as keep:
-                    live = replace(parts, keep=keep, input=source.name)
-                    _play(live, source, frames_ready, options.seconds, performance, tell, ready)
-            else:
-                _play(parts, source, frames_ready, options.seconds, performance, tell, ready)
+        with journal as keep:
+            outlets = open_outlets(
+                options, is_take=recording is None and not is_live, tell=tell, supervised=supervised
+            )
+            parts = Parts(
+                config=config,
+                memory=memory,
+                encoder=encoder,
+                sinks=outlets.sinks,
+                seed=options.seed,
+                about=about,
+                record=options.record,
+                supervised=supervised,
+                port=outlets.port,
+                input=source.name if isinstance(source, AudioInput) else None,
+                keep=keep,
+            )
+            with outlets.kept(tell):
+                if source is None:
+                    ready()
+                    _rehearse(parts, file, options.seconds, performance)
+                else:
+                    _play(parts, source, frames_ready, options.seconds, performance, tell, ready)
         report.write(performance)
     finally:
         if performance.n_events:
@@ -291,6 +295,12 @@ def _play(
             budget=config.budget,
             performance=performance,
             hop_s=config.encoder.hop_ms / 1e3,
+            level=InputLevel(
+                Observer(source.audio.ring),
+                source.rate_hz,
+                config.listener.gate_dbfs,
+                nobody if isinstance(source, FileSource) else tell,
+            ),
             record=tap.record,
             ending=parts.supervised.end,
         )

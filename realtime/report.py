@@ -20,6 +20,7 @@ from models.terminal import Terminal
 from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
 from realtime.histogram import Histogram
+from realtime.input_level import ZEROS_DBFS
 
 _log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ class Performance:
         Answers for which a part of the request had to be given up, by that part.
     modes
         The modes it was in, one after the other.
+    input_dbfs
+        Peak of the input's last second, `ZEROS_DBFS` where every sample was 0.
     """
 
     event_latency: Histogram = field(default_factory=Histogram)
@@ -75,6 +78,7 @@ class Performance:
     silenced_samples: int = 0
     refused_records: int = 0
     lost_outlets: int = 0
+    input_dbfs: int = ZEROS_DBFS
 
     @property
     def n_negative_timings(self) -> int:

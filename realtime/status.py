@@ -13,6 +13,7 @@ from models.terminal import CommandLine, Terminal, plain_console, say_error
 from realtime.board import Reading, board_folder, read_boards
 from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
+from realtime.input_level import ZEROS_DBFS
 from realtime.monotonic import NS_PER_S, monotonic_ns
 from realtime.report import print_report
 
@@ -52,7 +53,8 @@ def show(options: argparse.Namespace) -> None:
     reading = newest()
     report = reading.performance.as_dict(reading.about)
     if options.json:
-        plain_console().print(json.dumps({"pid": reading.pid, "age_s": age_s(reading), **report}))
+        now = {"age_s": age_s(reading), "input_dbfs": reading.performance.input_dbfs}
+        plain_console().print(json.dumps({"pid": reading.pid, **now, **report}))
         return
     terminal = Terminal()
     if options.watch:
@@ -60,7 +62,7 @@ def show(options: argparse.Namespace) -> None:
     minutes, seconds = divmod(round((reading.beat_ns - reading.start_ns) / NS_PER_S), 60)
     terminal.print(
         f"Process {reading.pid} has been playing to {reading.about.get('input', 'its input')} for "
-        f"{minutes}:{seconds:02d}.",
+        f"{minutes}:{seconds:02d}. The input is {_level(reading.performance.input_dbfs)}.",
         highlight=False,
         markup=False,
     )
@@ -92,6 +94,11 @@ def newest() -> Reading:
             f"{age_s(reading):.0f} s: if it goes on like that, stop it and start again."
         )
     return reading
+
+
+def _level(input_dbfs: int) -> str:
+    """Say how loud the input's last second was."""
+    return "silent: every sample is 0" if input_dbfs == ZEROS_DBFS else f"at {input_dbfs} dBFS"
 
 
 def age_s(reading: Reading) -> float:

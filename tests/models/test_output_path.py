@@ -64,7 +64,11 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_ours_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The right to write is asked for, not tried."""
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+    """It is tried, as a right alone says nothing of a read-only disk."""
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(OutputPathError, match="is not writable: choose another"):
         require_writable(tmp_path / "new", (".mid",))

@@ -53,7 +53,7 @@ def test_preparing_is_said_once_it_takes_long() -> None:
 
     with preparing(tell, patience_s=0.0):
         assert is_said.wait(10)
-    assert said == ["Preparing: the first start on a machine takes about a minute."]
+    assert said == ["Preparing: compiling for this machine; up to a minute, then kept."]
 
 
 def test_what_is_soon_ready_is_not_announced() -> None:

@@ -12,7 +12,8 @@ from oracle.exemplars import RATE_HZ, Span, cut, locate, span_of
 @pytest.fixture
 def ramp(tmp_path: Path) -> AudioFile:
     """Give ten seconds that rise from 0 to 1."""
-    path = tmp_path / "ramp.wav"
+    path = tmp_path / "deep" / "ramp.wav"
+    path.parent.mkdir()
     soundfile.write(path, np.linspace(0, 1, 10 * 8000, dtype=np.float32), 8000, subtype="FLOAT")
     return AudioFile(path)
 
@@ -59,6 +60,21 @@ def test_recordings_are_found_by_name(ramp: AudioFile, tmp_path: Path) -> None:
     """In a folder of a folder, or named; what is no recording is not one."""
     (tmp_path / "notes.wav").write_text("no sound")
     sources = ("live", "old/place/ramp.wav", "notes.wav")
-    assert [*locate(sources, [tmp_path.parent])] == [1]
-    assert locate(sources, [ramp.path])[1].path == ramp.path
-    assert locate(sources, []) == {}
+    assert [*locate(sources, [tmp_path], {})] == [1]
+    assert locate(sources, [ramp.path], {})[1].path == ramp.path
+    assert locate(sources, [], {}) == {}
+
+
+def test_another_recording_of_the_same_name_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is too short is another; of two that fit, neither; the folder we are in is none."""
+    for folder, seconds in (("a", 1), ("b", 3), ("c", 3)):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "take.wav", np.zeros(seconds * 8000), 8000)
+    places = [tmp_path / folder for folder in "abc"]
+    monkeypatch.chdir(places[0])
+    assert locate(("take.wav",), places[:2], {0: 2.0})[0].path == places[1] / "take.wav"
+    assert locate(("take.wav",), places[:2], {0: 0.5}) == {}
+    assert locate(("take.wav",), places, {0: 2.0}) == {}
+    assert locate(("take.wav",), places[2:], {0: 2.0})[0].path == places[2] / "take.wav"

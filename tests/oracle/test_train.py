@@ -259,7 +259,11 @@ def test_a_folder_that_is_not_ours_is_refused_before_anything_is_heard(
 ) -> None:
     """The right to write is asked for first."""
     monkeypatch.setattr(train, "learn", None)
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     ended = run(capsys, solo, "--output", tmp_path / "solo.memory")
     assert_refused(ended, "is not writable: choose another")
 

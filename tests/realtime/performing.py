@@ -21,9 +21,10 @@ from realtime.doorbell import Doorbell
 from realtime.engine import Engine
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser, ImproviserConfig
+from realtime.input_level import InputLevel
 from realtime.midi import ALL_NOTES_OFF, NOTE_ON, Message, NotePlayer
 from realtime.report import Performance
-from realtime.ring import Consumer
+from realtime.ring import Consumer, Observer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed
 from tests.realtime.midi_doubles import MemorySink
 from tests.realtime.stage_doubles import hanging_pitches
@@ -155,6 +156,9 @@ class Stage:
             budget=self.budget,
             performance=self.performance,
             hop_s=0.25,
+            level=InputLevel(
+                Observer(self.source.audio.ring), self.source.rate_hz, ListenerConfig().gate_dbfs
+            ),
         )
         self.stop = asyncio.Event()
         self.improviser.warm_up()

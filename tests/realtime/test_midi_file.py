@@ -175,6 +175,10 @@ def test_a_folder_that_is_not_ours_is_refused_before_the_first_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder without the right to write is named."""
-    monkeypatch.setattr("os.access", lambda path, mode: False)
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(OutputPathError, match="is not writable: choose another"):
         MidiFileSink(tmp_path / "p.mid")

@@ -15,11 +15,11 @@ import structlog
 from numpy.typing import NDArray
 
 from models.spectral import SpectralEncoder
-from models.standin import write_stand_in
 from oracle import train
 from oracle.memory import Memory
 from realtime import opening, perform
 from realtime.errors import DeviceFormatError, DeviceNotFoundError
+from realtime.modes import MEANINGS
 from realtime.source import CaptureConfig
 from tests.commands import (
     N_NOTES,
@@ -152,6 +152,26 @@ def test_without_an_input_the_bundled_take_is_answered(
     assert n_notes(folder / "performance.mid") > 0
 
 
+def test_an_earlier_performance_is_not_written_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the player named no file, the next number is taken, and said."""
+    Path("performance.mid").write_bytes(b"an earlier one")
+    Path("performance-2.mid").write_bytes(b"another")
+    ended = run(capsys, "--memory", "solo.memory", "--pace", "free", "--seconds", 1)
+    assert (ended.code, ended.err) == (0, "Notes go to performance-3.mid.\n")
+    assert n_notes(folder / "performance-3.mid") > 0
+    assert Path("performance.mid").read_bytes() == b"an earlier one"
+
+
+def test_the_mode_can_be_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the settings say."""
+    Path("config.toml").write_text('[improviser]\nmode = "lead"\n')
+    ended = run(capsys, *REHEARSE, "--mode", "couple", "--report", "r.json")
+    assert ended.code == 0
+    assert json.loads(Path("r.json").read_text())["modes"] == ["couple"]
+
+
 def test_the_report_never_takes_the_place_of_the_default_midi_file(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,6 +229,7 @@ def test_help_is_for_a_musician(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.code == 0
     assert "what it hears and plays:" in ended.out
     assert "example: python -m realtime.perform --memory solo.memory" in ended.out
+    assert all(f"  {mode:<10}{meaning}\n" in ended.out for mode, meaning in MEANINGS.items())
 
 
 # what is refused, before a note is played
@@ -321,7 +342,11 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
         [],
         r"solo\.memory is damaged \(.*mood",
     ),
-    "no such encoder": (nothing, ["--encoder", "nought"], r"there is no encoder nought: choose"),
+    "no such encoder": (
+        nothing,
+        ["--encoder", "nought"],
+        r"spectral encoder.* leave --encoder nought out",
+    ),
     "an unknown key": (settings("[midi]\nchanel = 1\n"), [], r"no key 'chanel': did you mean"),
     "an unknown table": (settings("[mdi]\n"), [], r"no table 'mdi': did you mean 'midi'"),
     "budgets that don't add up": (
@@ -383,6 +408,17 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
         ["--seconds", "nan"],
         r"above 0 .*, got nan; see --help",
     ),
+    "two memories": (
+        nothing,
+        ["--memory", "solo.memory", "--memory", "other.memory"],
+        r"--memory is given twice.* python -m oracle.train A.wav B.wav --output",
+    ),
+    "no such mode": (nothing, ["--mode", "loud"], r"--mode: invalid choice: 'loud'"),
+    "a MIDI file where none can be": (
+        nothing,
+        ["--midi-file", "/proc/x.mid"],
+        r"The folder /proc is not writable",
+    ),
     "a minute in words": (nothing, ["--seconds", "1min"], r"above 0 .*, got 1min"),
     "endless seconds": (nothing, ["--seconds", "inf"], r"at most 604800 \(a week\), got inf"),
     "aeons": (nothing, ["--seconds", "1e305"], r"at most 604800 \(a week\), got 1e305"),
@@ -408,7 +444,8 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(
         Path(name).write_text("an older one")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     outputs = ("--midi-file", "out.mid", "--report", "out.json")
-    ended = run(capsys, *REHEARSE, *outputs, *arguments)
+    usual = REHEARSE[2:] if "--memory" in arguments else REHEARSE
+    ended = run(capsys, *usual, *outputs, *arguments)
     assert_refused(ended, message)
     said = [line for line in ended.err.splitlines() if not line.startswith("Preparing")]  # if slow
     assert len(said) == 1
@@ -466,28 +503,13 @@ def test_a_report_that_cannot_be_written_in_the_end_is_said(
     assert n_notes(folder / "a.mid") == N_NOTES
 
 
-def test_a_model_in_place_of_the_memorys_encoder_is_refused(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("model", ["model", "mert"])
+def test_a_model_in_place_of_the_spectral_encoder_is_refused_before_it_is_looked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
-    """A memory knows what it was learned with."""
-    write_stand_in(folder / "model", is_tiny=True)
-    ended = run(capsys, *REHEARSE, "--encoder", "model")
-    assert_refused(ended, r"learned with spectral .* (choose the encoder it was learned with)")
-
-
-def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(folder: Path) -> None:
-    """The command that fetches them, the switch that does without, and no silent substitute."""
-    ended = as_process(
-        "realtime.perform",
-        *(*REHEARSE, "--encoder", "mert", "--midi-file", "a.mid"),
-        folder=folder,
-        HF_HOME=str(folder / "home"),
-        HF_HUB_OFFLINE="1",
-    )
-    assert_refused(
-        ended,
-        r"them with `hf download m-a-p/MERT-v1-95M --revision \w+`, or .* `--encoder spectral`",
-    )
+    """A memory knows what it was learned with; nobody has to download what it does not need."""
+    ended = run(capsys, *REHEARSE, "--encoder", model, "--midi-file", "a.mid")
+    assert_refused(ended, f"learned with the spectral encoder.* leave --encoder {model} out")
     assert not Path("a.mid").exists()
 
 

@@ -273,9 +273,9 @@ class Engine:
             self._count(player)
             self._follow_load()
             performance = self._performance
+            performance.input_dbfs = self._level.follow()
             if n_beats % _BEATS_A_LINE:
                 continue
-            performance.input_dbfs = self._level.follow()
             _log.info(
                 "engine.heartbeat",
                 input_dbfs=performance.input_dbfs,

@@ -39,10 +39,12 @@ def test_no_performance_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_performance_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Whose it is, what it plays to, what was counted, against its own budget."""
     board = playing()
+    board.publish()
     ended = in_process(main, [], capsys)
     board.close()
     assert ended.code == 0
     assert f"Process {os.getpid()} has been playing to guitar for 0:00." in ended.out
+    assert "The input is silent: every sample is 0." in ended.out
     assert "3 events heard, 3 answered" in " ".join(ended.out.split())
     assert "60" in ended.out
 

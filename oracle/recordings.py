@@ -33,11 +33,6 @@ class Recordings:
     files: tuple[AudioFile, ...]
     refused: tuple[str, ...] = ()
 
-    @property
-    def duration_s(self) -> float:
-        """How long they are together."""
-        return sum(file.duration_s for file in self.files)
-
 
 def find_recordings(named: Iterable[str | Path]) -> Recordings:
     """Open the recordings named, and those in the folders and of the patterns named.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.audio_file import TAIL_S, AudioFile
+from models.errors import AudioFileError
 from models.limits import MAX_CHANNELS
 from realtime.board import board_folder, read_boards
 from realtime.capture import AudioInput
@@ -87,6 +88,8 @@ def opened(what: str, config: CaptureConfig, seconds: float | None) -> Iterator[
             is_live=False,
         )
         return
+    if Path(what).is_dir():
+        raise AudioFileError(f"{what} is a folder: name one recording in it")
     file = open_recording(what, config)
     if file is not None:
         yield Input(

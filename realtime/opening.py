@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from models.audio_file import SUFFIXES, AudioFile
-from models.errors import AudioFileError
 from models.output_path import OutputPathError, require_writable
 from oracle.event import Event
 from oracle.memory import Memory
@@ -75,8 +74,6 @@ def open_recording(what: str | None, config: CaptureConfig) -> AudioFile | None:
     if what is None:
         return None
     path = Path(what)
-    if path.is_dir():
-        raise AudioFileError(f"{path} is a folder: name one recording in it")
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return None
     return _with_channel(AudioFile(path), config)
@@ -121,6 +118,10 @@ def open_source(
     try:
         return AudioInput(config, frames_ready)
     except (PortAudioMissingError, DeviceNotFoundError) as error:
+        if device is not None and Path(device).is_dir():
+            raise AudioInputError(
+                f"{error} {device} is a folder: name one recording in it."
+            ) from None
         if is_named:
             raise
         tell(f"{error} Playing to the bundled take.")

@@ -295,8 +295,8 @@ def nothing() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
-    "a folder": (nothing, ["--input", "."], r"\. is a folder: name one recording in it"),
     "no recording": (nothing, ["--input", "none.wav"], r"none\.wav is not a file: check the name"),
+    "a folder": (nothing, ["--input", "."], r"and \. is no recording: give one to --input"),
     "text": (
         lambda: Path("solo.wav").write_text("la la la"),
         [],
@@ -619,7 +619,7 @@ def test_an_input_that_was_named_is_never_replaced(
 def test_a_folder_hides_no_input_of_its_name(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no file is asked of the machine."""
+    """What is no file is asked of the machine; only where it has none is the folder named."""
 
     def refuse(config: CaptureConfig, doorbell: object) -> None:
         raise DeviceNotFoundError(f"{config.device} was asked for.")
@@ -627,7 +627,7 @@ def test_a_folder_hides_no_input_of_its_name(
     monkeypatch.setattr(opening, "AudioInput", refuse)
     Path("USB").mkdir()
     ended = run(capsys, "--memory", "solo.memory", "--input", "USB")
-    assert_refused(ended, "USB was asked for")
+    assert_refused(ended, "USB was asked for. USB is a folder: name one recording in it")
 
 
 def test_an_input_that_is_there_but_does_not_fit_is_not_replaced(

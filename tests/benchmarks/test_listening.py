@@ -43,7 +43,9 @@ def test_without_recordings_it_measures_what_is_planted(tmp_path: Path) -> None:
     result = measure_all(quick=True, data=tmp_path / "absent")
     assert set(result) == {"planted", "cost", "rhythm"}
     show(result)
-    assert [headline.name for headline in headlines(result)] == ["cost"]
+    first, *others = (headline.name for headline in headlines(result))
+    assert first == "cost"
+    assert all("rhythm" in name or "jitter" in name for name in others)
 
 
 def test_a_chord_sounds_the_same_every_time() -> None:

@@ -1,27 +1,6 @@
-import json
-from pathlib import Path
-
-import pytest
-
 from benchmarks import inference as benchmark
 from benchmarks._run import Headline
 from models.neural import default_layer
-
-
-def test_a_quick_run_measures_the_recommended_row_and_its_neighbours(
-    shared_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """On a tiny model, whose embeddings are the usual way's within rounding."""
-    assert shared_data == benchmark.DATA
-    assert benchmark.main(["--quick", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    (row,) = result["rows"]
-    assert row["recommended"]
-    assert (row["window_s"], row["batch"], row["threads"]) == (1.0, 1, 1)
-    assert row["relative_error"] < 0.03
-    assert row["ratio"] == pytest.approx(row["reference_ms"] / row["ours_ms"])
-    assert result["flips"] < 0.5
-    assert min(result["learning_times_as_fast"], result["lookup_p99_ms"]) > 0
 
 
 def test_the_recommended_row_is_one_and_has_the_defaults() -> None:

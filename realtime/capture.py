@@ -54,7 +54,6 @@ _GONE_CLOSE_S: Final = 0.2
 """How long to wait for the closing of a stream whose device is gone: it may be minutes."""
 
 _LONGEST_LATENCY_S: Final = 1.0
-"""More is no latency: of a port that is not connected yet JACK states 2³² frames."""
 
 _USER_DATA_DTYPE: Final = np.dtype(
     [
@@ -152,6 +151,11 @@ def _user_data(feed: Feed, n_channels: int, channel: int) -> NDArray[Any]:
     return user
 
 
+def latency_stated_s(latency_s: float) -> float:
+    """Return a stream's latency, or 0 if it is none: JACK states 2³² frames of a port alone."""
+    return latency_s if 0 <= latency_s <= _LONGEST_LATENCY_S else 0.0
+
+
 class AudioInput:
     """Deliver what an audio device hears; an `AudioSource`.
 
@@ -190,8 +194,7 @@ class AudioInput:
         # kept alive here, as the audio thread reads it through a bare address
         self._user_data = _user_data(self._feed, n_channels, mono_channel(config.channel))
         self._stream = self._open(device, n_channels)
-        stated_s = self._stream.latency
-        self.latency_s: float = stated_s if 0 <= stated_s <= _LONGEST_LATENCY_S else 0.0
+        self.latency_s = latency_stated_s(self._stream.latency)
         self._silence_ns = round(
             max(_SILENCE_S, _SILENCE_BLOCKS * self.block_frames / self.rate_hz) * NS_PER_S
         )

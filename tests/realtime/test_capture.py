@@ -17,7 +17,7 @@ import pytest
 from benchmarks._musician import RAMP_FRAMES, n_breaks
 from benchmarks._neighbours import gil_hogs
 from realtime import capture, devices
-from realtime.capture import AudioInput
+from realtime.capture import AudioInput, latency_stated_s
 from realtime.clock import StreamClock
 from realtime.devices import InputDevice, find_input
 from realtime.doorbell import Doorbell
@@ -69,6 +69,12 @@ def played(name: str, bell: Doorbell, **config: Any) -> tuple[AudioInput, Any]:
     """Capture a quarter of a second of the musician."""
     source = AudioInput(CaptureConfig(device=name, **config), bell)
     return source, captured(source, bell, JACK_RATE_HZ // 4)
+
+
+@pytest.mark.parametrize(("stated_s", "latency_s"), [(0.0, 0.0), (0.02, 0.02), (89_478.5, 0.0)])
+def test_a_latency_of_a_day_is_none(stated_s: float, latency_s: float) -> None:
+    """JACK states one of a port that is not connected."""
+    assert latency_stated_s(stated_s) == latency_s
 
 
 @pytest.mark.jack

@@ -80,13 +80,13 @@ def test_a_machine_that_can_play_is_ok(
     assert "Synth" in findings["MIDI"][0]["said"]
 
 
-def test_a_latency_that_is_none_is_not_taken_for_one(
+def test_a_driver_that_states_no_latency_is_none_the_worse(
     plug_in: Callable[[NDArray[np.float32], float], None],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """JACK states a day of a port that is not connected."""
-    plug_in(tone(), 89_478.5)
+    """It is said."""
+    plug_in(tone(), 0.0)
     _, findings = examined(["--memory", tmp_path / "none.memory"], capsys)
     assert findings["audio input"][0]["state"] == OK
     assert "its driver states no latency" in findings["audio input"][0]["said"]

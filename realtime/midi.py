@@ -18,14 +18,12 @@ import structlog
 from oracle.event import Note
 from realtime.errors import LiveError
 from realtime.monotonic import NS_PER_S, monotonic_ns
+from realtime.panic import ALL_NOTES_OFF, CONTROL_CHANGE, NOTE_OFF
 
 Message = tuple[int, int, int]
 """A MIDI channel message: status, data, data."""
 
-NOTE_OFF: Final = 0x80
 NOTE_ON: Final = 0x90
-CONTROL_CHANGE: Final = 0xB0
-ALL_NOTES_OFF: Final = 123
 
 _log = structlog.get_logger()
 

@@ -184,6 +184,14 @@ class Responder:
         is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
         answer = self._improviser.answer(event.attack, token=token, is_considered=is_considered)
         decided_ns = self._scheduler.now_ns()
+        if answer.notes:
+            self._player.play(answer.notes)  # before anything is counted or written down
+            self._time_answer(event, in_use, deciding_ns, decided_ns)
+            if self._budget.is_late(event.onset_ns, self._scheduler.now_ns()):
+                self._performance.late_notes += len(answer.notes)
+        else:
+            self._performance.unanswered[answer.why] += 1
+        self._performance.relaxed.update(answer.relaxed)
         self._record(
             "answer",
             index=int(event.attack["index"]),
@@ -197,14 +205,6 @@ class Responder:
         if answer.turn is not None:
             self._record("mode", mode=answer.turn.mode, why=answer.turn.why)
             self._performance.modes.append(answer.turn.mode)
-        self._performance.relaxed.update(answer.relaxed)
-        if not answer.notes:
-            self._performance.unanswered[answer.why] += 1
-            return
-        self._player.play(answer.notes)
-        self._time_answer(event, in_use, deciding_ns, decided_ns)
-        if self._budget.is_late(event.onset_ns, self._scheduler.now_ns()):
-            self._performance.late_notes += len(answer.notes)
 
     def _leave(self, event: _Event, why: str) -> None:
         """Leave an event unanswered."""

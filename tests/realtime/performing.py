@@ -22,7 +22,8 @@ from realtime.engine import Engine
 from realtime.file_source import FileSource
 from realtime.improviser import Improviser, ImproviserConfig
 from realtime.input_level import InputLevel
-from realtime.midi import ALL_NOTES_OFF, NOTE_ON, Message, NotePlayer
+from realtime.midi import NOTE_ON, Message, NotePlayer
+from realtime.panic import ALL_NOTES_OFF
 from realtime.report import Performance
 from realtime.ring import Consumer, Observer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed

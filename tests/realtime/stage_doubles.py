@@ -9,7 +9,8 @@ import numpy as np
 from models.listener import ATTACK, BODY, EVENT_DTYPE
 from oracle.event import Note
 from realtime.improviser import NO_STATE, Answer, Improviser
-from realtime.midi import NOTE_OFF, NOTE_ON, Message
+from realtime.midi import NOTE_ON, Message
+from realtime.panic import NOTE_OFF
 
 RATE_HZ = 48_000
 HEARD_MS = 25

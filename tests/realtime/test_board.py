@@ -23,7 +23,8 @@ from realtime.board import (
 )
 from realtime.budget import BudgetConfig
 from realtime.histogram import Histogram
-from realtime.midi import NOTE_OFF, NOTE_ON
+from realtime.midi import NOTE_ON
+from realtime.panic import NOTE_OFF
 from realtime.report import Performance
 from tests.realtime.midi_doubles import HandScheduler
 

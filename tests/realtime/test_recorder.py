@@ -17,7 +17,8 @@ from models.output_path import OutputPathError
 from realtime import recorder as recorder_module
 from realtime.config import Config
 from realtime.doorbell import Doorbell
-from realtime.midi import NOTE_OFF, NOTE_ON
+from realtime.midi import NOTE_ON
+from realtime.panic import NOTE_OFF
 from realtime.recorder import Recorder, Tap, recorded
 from realtime.ring import Consumer, Observer, Producer, make_ring
 from realtime.session_format import AUDIO, LINES, MIDI, REST, joined, split

@@ -6,8 +6,9 @@ import pytest
 import structlog
 
 from oracle.event import Note
-from realtime.midi import ALL_NOTES_OFF, Message, NotePlayer
+from realtime.midi import Message, NotePlayer
 from realtime.midi_ports import MidiPort, MidiPortError
+from realtime.panic import ALL_NOTES_OFF
 from realtime.returning_port import ReturningPort
 from tests.realtime.midi_doubles import HandScheduler
 

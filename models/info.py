@@ -28,7 +28,7 @@ from models.settings import (
     read_tables,
     settings_from_table,
 )
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, run_command
 
 N_WARM_UPS: Final = 5
 N_PASSES: Final = 40
@@ -169,19 +169,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings")
     options: argparse.Namespace = parser.parse_args(arguments)
-    try:
-        path = options.config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
-        tables = read_tables(path) if path else {}
-        config = read_settings(InfoConfig, path, others=OTHER_TABLES)
-        said = examine(partial(load, options.name), config.encoder, _budget_ms(tables, path))
-        sys.stdout.write(said + "\n")
-    except ModelsError as error:
-        say_error(plain_console(stderr=True), error)
-        return 1
-    except KeyboardInterrupt:
-        plain_console(stderr=True).print("Stopped.")
-        return 130
-    return 0
+    return run_command(lambda: say_info(options), (ModelsError,), if_stopped="Stopped.")
+
+
+def say_info(options: argparse.Namespace) -> None:
+    """Print what is known of the encoder that was asked for."""
+    path = options.config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
+    tables = read_tables(path) if path else {}
+    config = read_settings(InfoConfig, path, others=OTHER_TABLES)
+    said = examine(partial(load, options.name), config.encoder, _budget_ms(tables, path))
+    sys.stdout.write(said + "\n")
 
 
 def _budget_ms(tables: Mapping[str, Any], path: Path | None) -> float | None:

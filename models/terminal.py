@@ -77,3 +77,32 @@ def say_error(console: Console, error: BaseException) -> None:
     """Say what is wrong, as a sentence."""
     said = str(error).removesuffix(".")
     console.print(f"Error: {said if said.endswith('?') else said + '.'}", style="red")
+
+
+def run_command(
+    command: Callable[[], int | None],
+    known: tuple[type[Exception], ...],
+    *,
+    if_stopped: str | None = None,
+) -> int:
+    """Run a command and return its exit code; what is known to go wrong is one sentence.
+
+    Parameters
+    ----------
+    command
+        Returns the code, or None for success.
+    known
+        Errors whose message is for the player.
+    if_stopped
+        What to say at Ctrl-C.
+    """
+    console = plain_console(stderr=True)
+    try:
+        return command() or 0
+    except known as error:
+        say_error(console, error)
+        return 1
+    except KeyboardInterrupt:
+        if if_stopped is not None:
+            console.print(if_stopped)
+        return 130

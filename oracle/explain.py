@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelsError
 from models.output_path import require_writable
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, plain_console, run_command
 from oracle.errors import OracleError
 from oracle.exemplars import Span, cut, locate, span_of
 from oracle.export import open_memory
@@ -37,14 +37,7 @@ class NoSuchTokenError(OracleError):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        explain(options)
-    except (ModelsError, OracleError) as error:
-        say_error(plain_console(stderr=True), error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command(lambda: explain(options), (ModelsError, OracleError))
 
 
 def explain(options: argparse.Namespace) -> None:

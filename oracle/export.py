@@ -13,7 +13,7 @@ from typing import Final
 
 from models.errors import ModelsError
 from models.output_path import require_writable
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, plain_console, run_command
 from oracle.errors import OracleError
 from oracle.graph_file import write_dot, write_graphml
 from oracle.memory import Memory
@@ -62,19 +62,18 @@ def export(source: Path, output: Path) -> Memory:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        require_writable(
-            options.output, (options.output.suffix.lower(),), sources=(options.memory,)
-        )
-        memory = export(options.memory, options.output)
-    except (ModelsError, OracleError) as error:
-        say_error(plain_console(stderr=True), error)
-        return 1
-    except KeyboardInterrupt:
-        plain_console(stderr=True).print("Stopped: nothing was written.")
-        return 130
+    return run_command(
+        lambda: export_as_asked(options),
+        (ModelsError, OracleError),
+        if_stopped="Stopped: nothing was written.",
+    )
+
+
+def export_as_asked(options: argparse.Namespace) -> None:
+    """Write the memory that was named, and say how large it is."""
+    require_writable(options.output, (options.output.suffix.lower(),), sources=(options.memory,))
+    memory = export(options.memory, options.output)
     plain_console().print(f"{memory.n_events} events are in {options.output}.")
-    return 0
 
 
 def either(names: Iterable[str]) -> str:

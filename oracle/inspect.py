@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from models.errors import ModelsError
-from models.terminal import CommandLine, plain_console, say_error
+from models.terminal import CommandLine, plain_console, run_command
 from oracle.drawing import FORMS, draw, require_form
 from oracle.errors import OracleError
 from oracle.export import either, open_memory
@@ -55,14 +55,7 @@ def figures(memory: Memory) -> Iterator[tuple[str, str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        inspect(options)
-    except (ModelsError, OracleError) as error:
-        say_error(plain_console(stderr=True), error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command(lambda: inspect(options), (ModelsError, OracleError))
 
 
 def inspect(options: argparse.Namespace) -> None:

@@ -13,12 +13,14 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 
-from models.terminal import CommandLine, plain_console
+from models.errors import ModelsError
+from models.terminal import CommandLine, plain_console, run_command
 from oracle.codebook_file import load_codebook
+from oracle.errors import OracleError
 from oracle.learning import learn, perplexity
 from oracle.memory import Memory
 from oracle.repeats import longest_repeats
-from oracle.train_command import add_options, begun, run, say_left_out
+from oracle.train_command import add_options, begun, say_left_out
 from oracle.train_config import load_train_config
 
 MEMORY_SUFFIXES: Final = (".memory",)
@@ -29,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     console = plain_console(stderr=True)
-    return run(lambda: train(options, console), console)
+    return run_command(lambda: train(options, console), (ModelsError, OracleError))
 
 
 def train(options: argparse.Namespace, console: Console) -> int:

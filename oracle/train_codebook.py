@@ -13,12 +13,14 @@ from typing import Final
 from rich.console import Console
 
 from models.codebook import CodebookConfig
+from models.errors import ModelsError
 from models.settings import settings_from_table
-from models.terminal import CommandLine, plain_console
+from models.terminal import CommandLine, plain_console, run_command
 from oracle.codebook_file import save_codebook
+from oracle.errors import OracleError
 from oracle.learning import learn_codebook, perplexity
 from oracle.memory import codebook_sha256
-from oracle.train_command import add_options, begun, run, say_left_out
+from oracle.train_command import add_options, begun, say_left_out
 from oracle.train_config import load_train_config
 
 CODEBOOK_SUFFIXES: Final = (".codebook",)
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     console = plain_console(stderr=True)
-    return run(lambda: train_codebook(options, console), console)
+    return run_command(lambda: train_codebook(options, console), (ModelsError, OracleError))
 
 
 def train_codebook(options: argparse.Namespace, console: Console) -> int:

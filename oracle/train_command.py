@@ -15,13 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from models.encoder import Encoder, EncoderConfig
-from models.errors import ModelsError
 from models.loading import load_encoder
 from models.output_path import require_writable
 from models.settings import SettingsError
-from models.terminal import preparing, say_error
+from models.terminal import preparing
 from oracle.checkpoint import Checkpoint
-from oracle.errors import OracleError
 from oracle.recordings import Recordings, find_recordings
 from oracle.train_config import TrainConfig
 from oracle.training import Training
@@ -106,17 +104,6 @@ def say_left_out(left_out: Sequence[str], console: Console) -> int:
     for why in left_out:
         console.print(f"Left out: {why}.")
     return SOME_LEFT_OUT if left_out else 0
-
-
-def run(command: Callable[[], int], console: Console) -> int:
-    """Run a command and return its exit code."""
-    try:
-        return command()
-    except (ModelsError, OracleError) as error:
-        say_error(console, error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 @contextmanager

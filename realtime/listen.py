@@ -26,7 +26,7 @@ from models.encoder import EncoderSpec
 from models.errors import ModelsError
 from models.hearing import hear
 from models.limits import MAX_CHANNELS
-from models.terminal import CommandLine, plain_console, preparing, say_error
+from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.drawing import require_form
 from oracle.errors import OracleError
 from oracle.event import Event
@@ -124,13 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0 if an event was heard."""
     options = _parser().parse_args(arguments)
     console = plain_console(stderr=True)
-    try:
-        return 0 if listen(options, console) else 1
-    except (ModelsError, OracleError, LiveError) as error:
-        say_error(console, error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_command(
+        lambda: 0 if listen(options, console) else 1, (ModelsError, OracleError, LiveError)
+    )
 
 
 def listen(options: argparse.Namespace, console: Console) -> int:

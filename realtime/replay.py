@@ -17,7 +17,7 @@ import numpy as np
 
 from models.errors import ModelsError
 from models.listener import ATTACK, Listener
-from models.terminal import CommandLine, plain_console, preparing, say_error
+from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.errors import OracleError
 from oracle.gesture import clock
 from oracle.graph_file import note_name
@@ -49,17 +49,15 @@ class Answered:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0 if there are notes, and all are the same."""
     options = _parser().parse_args(arguments)
-    console = plain_console(stderr=True)
-    try:
-        with preparing(console.print) as ready:
-            session = read_session(options.session)
-            answers = list(replay(session))
-            ready()
-    except (ModelsError, OracleError, LiveError) as error:
-        say_error(console, error)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: compare(options.session), (ModelsError, OracleError, LiveError))
+
+
+def compare(path: Path) -> int:
+    """Perform a kept session again, and say whether the notes are the same."""
+    with preparing(plain_console(stderr=True).print) as ready:
+        session = read_session(path)
+        answers = list(replay(session))
+        ready()
     for said in verdict(session, answers):
         plain_console().print(said)
     return 0 if answers and all(answer.is_same for answer in answers) else 1

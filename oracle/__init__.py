@@ -10,12 +10,14 @@ The way of an event through this package:
     audio_oracle     what follows what and what repeats what, grown state by state
     attributes       what can be asked of a state
     attribute_table  the attributes of all states, and who has which value
+    criterion        what is asked of one attribute
     request          what the next state is asked to be like
     navigator        from state to state, by continuity, likeness and request
     trace            what a step considered, chose and why
     event_rows       when, how loud, which notes
     memory           all of it together, learned, growing and forgetting
     provenance       how it came to be
+    memory_tensors   what of it is kept
     memory_file      the file it is kept in
     memory_json      the same as JSON, to the byte
     graph_file       the same as a graph to look at
@@ -48,6 +50,7 @@ from oracle.attribute_table import AttributeTable
 from oracle.attributes import EVENT_ATTRIBUTES, Attribute, Measure
 from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.beats import Beat, BeatTracker
+from oracle.criterion import Criterion
 from oracle.errors import BrokenLinksError, OracleError
 from oracle.event import (
     EVENT_DIMS,
@@ -64,7 +67,7 @@ from oracle.metrics import EventMetric
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.provenance import Provenance
 from oracle.ratios import Ratio, RatioAnalysis, analyse_phrase
-from oracle.request import Criterion, Request
+from oracle.request import Request
 from oracle.rhythm import RhythmTracker
 from oracle.trace import Origin, Relaxation, Trace
 

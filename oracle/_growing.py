@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from oracle import _linking
-from oracle._blocks import WIDTH, no_blocks, with_block_room
+from oracle._columns import WIDTH, no_blocks, with_block_room
 from oracle._graph import (
     Float64s,
     Graph,

@@ -8,7 +8,8 @@ near enough, and let the suffix link of i be the nearest target of the first tha
 
 from typing import NamedTuple
 
-from oracle._blocks import Blocks, blocks_wanted, insert, seek
+from oracle._blocks import blocks_wanted, insert, seek
+from oracle._columns import Blocks
 from oracle._graph import NONE, Graph, Int32s
 from oracle._jit import kernel
 from oracle._search import nearest_in_blocks, nearest_in_list

@@ -16,7 +16,7 @@ from oracle._masks import meets
 from oracle._near import is_within
 from oracle.attribute_table import AttributeArrays, bucket_of, member
 from oracle.attributes import Measure
-from oracle.request import ABOVE, ABS_ABOVE, ABS_BELOW, BELOW, EQUAL
+from oracle.criterion import ABOVE, ABS_ABOVE, ABS_BELOW, BELOW, EQUAL
 
 N_BUCKETS = 128  # that one look-up spans
 PORTION = 32  # states that are examined before it is asked whether enough are found

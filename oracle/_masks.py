@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oracle._jit import kernel
 from oracle.attributes import Measure
-from oracle.request import (
+from oracle.criterion import (
     ABOVE,
     ABS_ABOVE,
     ABS_BELOW,
@@ -82,6 +82,26 @@ def meets_all(
         if not meets(values, terms[j], state, transposition):
             return False
     return True
+
+
+@kernel
+def n_labels_met(
+    values: NDArray[np.float32],
+    upcoming: NDArray[np.void],
+    label_end: NDArray[np.int64],
+    state: int,
+    transposition: int,
+    n_states: int,
+) -> int:
+    """Count the labels to come that the states after this one meet one after the other; kernel."""
+    begin = 0
+    for label in range(label_end.size):
+        state += 1
+        terms = upcoming[begin : label_end[label]]
+        if state >= n_states or not meets_all(values, terms, state, transposition):
+            return label
+        begin = label_end[label]
+    return int(label_end.size)
 
 
 @kernel

@@ -12,7 +12,8 @@ inequality: nothing bounds it, so its targets are measured one by one.
 
 import math
 
-from oracle._blocks import Blocks, gap_of_box, is_zero
+from oracle._blocks import is_zero
+from oracle._columns import Blocks, gap_of_box
 from oracle._graph import NONE, Graph
 from oracle._jit import kernel
 from oracle._lanes import (

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from oracle import _linking
-from oracle._blocks import gather_all, n_blocks_at_most, with_block_room
+from oracle._blocks import gather_all, n_blocks_at_most
+from oracle._columns import with_block_room
 from oracle._graph import NONE, Float64s, Int32s, put_frames, with_edge_room, with_state_room
 from oracle._growing import GrowingOracle, OracleArrays
 from oracle.errors import BrokenLinksError

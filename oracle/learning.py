@@ -19,8 +19,8 @@ from oracle.checkpoint import Tensors
 from oracle.errors import TrainingError
 from oracle.event import Event, event_metric
 from oracle.material import Material, facts_of, hear_recordings
-from oracle.memory import Memory, codebook_sha256
-from oracle.provenance import Provenance, iso_date
+from oracle.memory import Memory
+from oracle.provenance import Provenance, codebook_sha256, iso_date
 from oracle.threshold import find_threshold
 from oracle.training import Training
 from oracle.transcriber import Transcriber

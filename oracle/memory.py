@@ -4,11 +4,10 @@ One thread learns; any other may look at states that were there when it looked. 
 oracle is event i − 1. It knows no audio, device or loop.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +16,12 @@ from oracle.attribute_table import AttributeTable
 from oracle.attributes import attribute_rows
 from oracle.audio_oracle import AudioOracle
 from oracle.errors import BrokenLinksError
-from oracle.event import EVENT_DIMS, Event, Note, event_metric, token_distances
+from oracle.event import EVENT_DIMS, Event, Note, event_metric
 from oracle.event_rows import EventRows
 from oracle.memory_file import damaged, read_tensors, write_tensors
+from oracle.memory_tensors import Kept, kept_of, tensors_of
 from oracle.metrics import EventMetric
-from oracle.provenance import Provenance, todays_fields
-
-_TENSORS = {
-    "centroids": (np.float32, 2),
-    "frames": (np.float32, 2),
-    "suffix_links": (np.int32, 1),
-    "lrs": (np.int32, 1),
-    "in_degrees": (np.int32, 1),
-    "scale": (np.float64, 1),
-    "weight": (np.float64, 1),
-    "threshold": (np.float64, 1),
-}
+from oracle.provenance import Provenance, codebook_sha256
 
 
 class Memory:
@@ -249,20 +238,15 @@ class Memory:
         MemoryFileError
             It cannot be written there; what was there is untouched.
         """
-        tensors: dict[str, NDArray[Any]] = {
-            "centroids": self.centroids,
-            "frames": self._frames,
-            "suffix_links": self.oracle.suffix_links,
-            "lrs": self.oracle.lrs,
-            "in_degrees": self.oracle.in_degrees,
-            "scale": self.metric.scale,
-            "weight": self.metric.weight,
-            "threshold": np.array([self.oracle.threshold]),
-            **self._rows.columns(),
-        }
-        metadata = asdict(self.provenance) | {"codebook_sha256": self.codebook_sha256}
-        tensors = {name: _with_one_nan(tensor) for name, tensor in tensors.items()}
-        write_tensors(Path(path), tensors, metadata, scratch=scratch)
+        kept = Kept(
+            centroids=self.centroids,
+            metric=self.metric,
+            oracle=self.oracle,
+            frames=self._frames,
+            rows=self._rows,
+            provenance=self.provenance,
+        )
+        write_tensors(Path(path), *tensors_of(kept), scratch=scratch)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -276,63 +260,21 @@ class Memory:
         path = Path(path)
         tensors, metadata = read_tensors(path)
         try:
-            return cls._restored(tensors, metadata)
+            kept = kept_of(tensors, metadata)
+            memory = cls(
+                centroids=kept.centroids,
+                metric=kept.metric,
+                threshold=kept.oracle.threshold,
+                provenance=kept.provenance,
+            )
+            memory.oracle, memory._rows = kept.oracle, kept.rows
+            memory._describe(kept.frames)
         except (BrokenLinksError, ValueError, TypeError, KeyError) as error:
             raise damaged(path, str(error)) from None
-
-    @classmethod
-    def _restored(cls, tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]) -> Self:
-        """Put a memory together from what a file holds.
-
-        Raises
-        ------
-        BrokenLinksError, ValueError, TypeError, KeyError
-            Something is missing, of another type, or contradicts the rest.
-        """
-        for name, (dtype, n_dims) in _TENSORS.items():
-            if tensors[name].dtype != dtype or tensors[name].ndim != n_dims:
-                raise ValueError(f"no proper {name}")
-        codebook_sha256 = metadata.pop("codebook_sha256")
-        memory = cls(
-            centroids=tensors["centroids"],
-            metric=EventMetric(
-                token_distance=token_distances(tensors["centroids"]),
-                scale=tensors["scale"],
-                weight=tensors["weight"],
-            ),
-            threshold=tensors["threshold"].item(),
-            provenance=Provenance(**todays_fields(metadata)),
-        )
-        if memory.codebook_sha256 != codebook_sha256:
-            raise ValueError("the codebook is another")
-        memory.oracle = AudioOracle.from_arrays(
-            tensors["frames"],
-            tensors["suffix_links"],
-            tensors["lrs"],
-            tensors["in_degrees"],
-            memory.oracle.threshold,
-            memory.oracle.metric,
-        )
-        memory._rows = EventRows.from_columns(tensors)
-        if len(memory._rows) != len(tensors["frames"]):
-            raise ValueError(f"{len(memory._rows)} events for {len(tensors['frames'])} frames")
-        memory._describe(tensors["frames"])
         return memory
-
-
-def codebook_sha256(centroids: NDArray[np.float32]) -> str:
-    """Return the hash that tells codebooks apart, hexadecimal."""
-    return hashlib.sha256(centroids.tobytes()).hexdigest()
 
 
 def _frames(events: Sequence[Event]) -> NDArray[np.float32]:
     """Stack the frames of events [shape=(n, 15), float32]."""
     frames = np.array([event.frame for event in events], np.float32)
     return frames.reshape(-1, len(EVENT_DIMS))
-
-
-def _with_one_nan(values: NDArray[Any]) -> NDArray[Any]:
-    """Write what is missing in one way, of the millions of bit patterns that are NaN."""
-    if values.dtype.kind != "f":
-        return values
-    return np.where(np.isnan(values), values.dtype.type(np.nan), values)

@@ -12,20 +12,14 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle._navigation import (
-    N_CANDIDATES,
-    N_DRAWS,
-    N_EXAMINED,
-    Rules,
-    Scene,
-    Scratch,
-    choose,
-)
+from oracle._navigation import choose
 from oracle._near import CANDIDATE_DTYPE, CONTEXT_MAX
+from oracle._scene import N_CANDIDATES, N_DRAWS, N_EXAMINED, Rules, Scene, Scratch
 from oracle.attribute_table import AttributeTable
 from oracle.audio_oracle import AudioOracle, FactorOracle
+from oracle.criterion import TERM_DTYPE, Criterion
 from oracle.metrics import EventMetric
-from oracle.request import NO_TERMS, TERM_DTYPE, Criterion, Reading, Request, RequestReader
+from oracle.request import NO_TERMS, Reading, Request, RequestReader
 from oracle.trace import Trace, trace_of
 
 EVERYWHERE = ((1, np.iinfo(np.int64).max),)

@@ -1,5 +1,6 @@
 """Provenance: how a memory or a codebook came to be, kept in its file. Plain data, any thread."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oracle.errors import OracleError
 
@@ -72,6 +76,11 @@ def todays_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(fields.get("sources"), list):
         fields["sources"] = tuple(fields["sources"])
     return fields
+
+
+def codebook_sha256(centroids: NDArray[np.float32]) -> str:
+    """Return the hash that tells codebooks apart, hexadecimal."""
+    return hashlib.sha256(centroids.tobytes()).hexdigest()
 
 
 def now_s() -> int:

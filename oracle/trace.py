@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from oracle import _near
 from oracle._masks import MET, NEAREST
-from oracle._navigation import Choice, Scratch
-from oracle.request import Criterion
+from oracle._scene import Choice, Scratch
+from oracle.criterion import Criterion
 
 
 class Origin(Enum):

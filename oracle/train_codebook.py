@@ -19,7 +19,7 @@ from models.terminal import CommandLine, plain_console, run_command
 from oracle.codebook_file import save_codebook
 from oracle.errors import OracleError
 from oracle.learning import learn_codebook, perplexity
-from oracle.memory import codebook_sha256
+from oracle.provenance import codebook_sha256
 from oracle.train_command import add_options, begun, say_left_out
 from oracle.train_config import load_train_config
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracle._navigation import N_CANDIDATES
+from oracle._scene import N_CANDIDATES
 from oracle.attribute_table import AttributeTable
 from oracle.attributes import Attribute, Measure
 from oracle.audio_oracle import AudioOracle, FactorOracle

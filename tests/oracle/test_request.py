@@ -10,7 +10,8 @@ from oracle._masks import DROPPED, MET, NEAREST, apply_mask
 from oracle._near import CANDIDATE_DTYPE
 from oracle.attribute_table import AttributeTable
 from oracle.attributes import Attribute, Measure
-from oracle.request import N_REMEMBERED, TYPES, Criterion, RequestReader
+from oracle.criterion import TYPES, Criterion
+from oracle.request import N_REMEMBERED, RequestReader
 from tests.oracle.memories import run_without_jit
 
 KNOWN = AttributeTable().known

@@ -53,7 +53,6 @@ JUST_RATIOS = (
     (7, 5), (3, 2), (8, 5), (5, 3), (16, 9), (15, 8),
 )  # fmt: skip
 TONAL_MEMORY_S = 4.0  # a pitch class heard this long ago counts 1/e
-N_TOKENS_MAX = 1 << 24  # whole numbers are exact in float32 up to here
 
 
 class Note(NamedTuple):
@@ -129,8 +128,8 @@ class Event:
 class EventTracker:
     """Turn onsets, as they are decided, into the fifteen dimensions of the event.
 
-    One tracker hears one stream: what an event is depends on those before it. All but the
-    consonance, which takes longer to hear, is known at decision time; the transcriber adds it.
+    One tracker hears one stream: what an event is depends on those before it. The token and the
+    consonance are not known yet; the transcriber adds them.
     """
 
     def __init__(self) -> None:
@@ -152,7 +151,6 @@ class EventTracker:
         *,
         pitch: float = math.nan,
         velocity: float = math.nan,
-        token: int | None = None,
     ) -> NDArray[np.float32]:
         """Take the next onset and return its frame.
 
@@ -164,8 +162,6 @@ class EventTracker:
             Fractional MIDI pitch 0…127, NaN where none was heard.
         velocity
             MIDI velocity 1…127, NaN where unknown.
-        token
-            Gesture token, None where the encoder has not answered.
 
         Returns
         -------
@@ -175,20 +171,16 @@ class EventTracker:
         Raises
         ------
         ValueError
-            The onset is not finite or not later than the one before, or pitch, velocity or token
-            is out of range; nothing is taken.
+            The onset is not finite or not later than the one before, or pitch or velocity is out
+            of range; nothing is taken.
         """
         if not math.isfinite(onset_s) or onset_s <= self._onset_s:
             before = "the start" if math.isnan(self._onset_s) else self._onset_s
             raise ValueError(f"onset_s must be finite and later than {before}, got {onset_s}")
         _require_range("pitch", pitch, 0, 127)
         _require_range("velocity", velocity, 1, 127)
-        if token is not None and not 0 <= token < N_TOKENS_MAX:
-            raise ValueError(f"token must be 0…{N_TOKENS_MAX - 1}, got {token}")
 
         frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
-        if token is not None:
-            frame[DIM_INDEX["gesture_token"]] = token
         if not math.isnan(pitch):
             frame[DIM_INDEX["tenney_height"]] = tenney_height(pitch - self._pitch)
             frame[DIM_INDEX["tonal_fit"]] = self._fit(onset_s, pitch)

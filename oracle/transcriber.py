@@ -1,13 +1,13 @@
 """Transcriber: from what the listener published of one event to the event a memory learns.
 
 One stream, one transcriber, one thread: the event loop's on stage, the learner's in training. Both
-go through here, so that what one learns the other recognises. An event is *keyed* by what could be
-heard of it by decision time (its ATTACK and its token); once it is over its BODY completes it by
-what takes longer to hear: its consonance and its notes. The records are
-`models.listener.EVENT_DTYPE`.
+go through here, so that what one learns the other recognises. An event is attended to at its
+ATTACK, whether or not it will be learned: its rhythm and its place in the melody are known then.
+Once it is over it is completed by what takes longer: its token, its consonance and its notes. The
+records are `models.listener.EVENT_DTYPE`.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,24 @@ from oracle.rhythm import PHRASE_END_S
 
 SHORTEST_NOTE_S: Final = 0.05
 """A note shorter than this is heard as a click, whatever instrument answers."""
+
+
+class Attended(NamedTuple):
+    """What is known of an event at its ATTACK.
+
+    Attributes
+    ----------
+    attack
+        The record.
+    frame
+        [shape=(15,), float32] by `oracle.event.EVENT_DIMS`; token and consonance are still missing.
+    beat
+        As believed at this onset, None while there is none to speak of.
+    """
+
+    attack: np.void
+    frame: NDArray[np.float32]
+    beat: Beat | None
 
 
 class Transcriber:
@@ -43,34 +61,37 @@ class Transcriber:
         for onset_s in (0.0, 0.5, 1.0, 1.5 + PHRASE_END_S):
             tracker.track(onset_s, pitch=60.0, velocity=64.0)
 
-    @property
-    def beat(self) -> Beat | None:
-        """The beat as believed at the newest onset, None while there is none to speak of."""
-        return self._tracker.beat
+    def attend(self, attack: np.void) -> Attended:
+        """Take an ATTACK, in the order of the stream.
 
-    def attend(self, attack: np.void, token: int | None = None) -> NDArray[np.float32]:
-        """Take an ATTACK, in the order of the stream, and return the frame it is looked up by.
+        Raises
+        ------
+        ValueError
+            Its onset is not later than the one before; nothing is taken.
+        """
+        frame = self._tracker.track(
+            float(attack["onset_frame"]) / self._rate_hz,
+            pitch=float(attack["pitch"]),
+            velocity=float(attack["velocity"]),
+        )
+        return Attended(attack, frame, self._tracker.beat)
+
+    def complete(self, attended: Attended, body: np.void, token: int | None) -> Event:
+        """Make the event that is learned of what was attended to, of its BODY and its token.
 
         Parameters
         ----------
         token
             Of the window that ended at the decision frame; None if it was not encoded.
         """
-        return self._tracker.track(
-            float(attack["onset_frame"]) / self._rate_hz,
-            pitch=float(attack["pitch"]),
-            velocity=float(attack["velocity"]),
-            token=token,
-        )
-
-    def complete(self, frame: NDArray[np.float32], attack: np.void, body: np.void) -> Event:
-        """Make the event that is learned of what an ATTACK was looked up by and of its BODY."""
-        completed = frame.copy()
-        completed[DIM_INDEX["consonance"]] = consonance(float(body["roughness"]))
+        attack, frame = attended.attack, attended.frame.copy()
+        if token is not None:
+            frame[DIM_INDEX["gesture_token"]] = token
+        frame[DIM_INDEX["consonance"]] = consonance(float(body["roughness"]))
         duration_s = float(body["duration_frames"]) / self._rate_hz
         n_notes = int(body["n_notes"])
         return Event(
-            frame=completed,
+            frame=frame,
             notes=tuple(
                 Note(int(pitch), int(velocity), max(duration_s, SHORTEST_NOTE_S))
                 for pitch, velocity in zip(
@@ -86,5 +107,5 @@ class Transcriber:
         )
 
     def transcribe(self, attack: np.void, body: np.void, token: int | None) -> Event:
-        """Attend to an ATTACK and complete it at once, for whom nothing is to look up between."""
-        return self.complete(self.attend(attack, token), attack, body)
+        """Attend to an ATTACK and complete it at once, for whom nothing happens in between."""
+        return self.complete(self.attend(attack), body, token)

@@ -11,11 +11,11 @@ from typing import Final, Literal
 
 import numpy as np
 
-from oracle.event import Event, EventTracker, Note
+from oracle.event import Event, Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.trace import Trace
-from oracle.transcriber import Transcriber
+from oracle.transcriber import Attended, Transcriber
 from realtime.forgetting import Aside, Forgetting, at_once
 from realtime.modes import Heard, Mode, Modes, Turn
 
@@ -150,26 +150,27 @@ class Improviser:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
         Transcriber.warm_up()
         event = self._memory.event(1)
-        tracker = EventTracker()
         scratch = self._memory.emptied()
-        for i in range(_WARM_UP_EVENTS):
-            tracker.track(0.5 * i, pitch=event.pitch, velocity=event.velocity, token=0)
+        for _ in range(_WARM_UP_EVENTS):
             scratch.learn(event)
         navigator = Navigator(scratch.oracle, scratch.attributes, self._config.navigation())
         navigator.step({"gesture_token": 0, "pitch_class": 0, "register": 4})
 
-    def answer(self, attack: np.void, *, token: int | None, is_considered: bool) -> Answer:
-        """Decide what to play to an event.
+    def attend(self, attack: np.void) -> Attended:
+        """Take an ATTACK record, in the order of the stream, whatever becomes of the event."""
+        return self._transcriber.attend(attack)
+
+    def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
+        """Decide what to play to an event that was attended to.
 
         Parameters
         ----------
-        attack
-            The event's ATTACK record.
         token
             The newest one there is.
         is_considered
             Whether that token has heard the event.
         """
+        attack = attended.attack
         pitch = float(attack["pitch"])
         weight = 1.0 if is_considered else self._config.reflex_token_weight
         heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
@@ -188,11 +189,11 @@ class Improviser:
             turn=turn,
         )
 
-    def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:
+    def learn(self, attended: Attended, body: np.void, token: int | None) -> bool:
         """Learn an event that is over, and say whether it was learned."""
         if not self._config.is_learning:
             return False
-        event = self._transcriber.transcribe(attack, body, token)
+        event = self._transcriber.complete(attended, body, token)
         self._memory.learn(event)
         self._keep(event)
         shortened = self._forgetting.after_learning(self._memory)

@@ -21,6 +21,7 @@ from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.errors import OracleError
 from oracle.gesture import clock
 from oracle.graph_file import note_name
+from oracle.transcriber import Attended
 from realtime.errors import LiveError
 from realtime.improviser import Improviser
 from realtime.session import Session, SessionError, read_session
@@ -77,18 +78,18 @@ def replay(session: Session) -> Iterator[Answered]:
     improviser = Improviser(
         session.memory(), session.rate_hz, session.improviser, seed=session.seed
     )
-    heard: dict[int, np.void] = {}
+    heard: dict[int, Attended] = {}
     for record in _records(session):
         index = int(record["index"])
         if record["kind"] == ATTACK and index in attacks:
             _require_same(session, record, attacks.pop(index))
-            heard[index] = record
+            attended = heard[index] = improviser.attend(record)
             if index in answers:
-                yield _answer(improviser, record, answers.pop(index), session.rate_hz)
+                yield _answer(improviser, attended, answers.pop(index), session.rate_hz)
         elif index in heard and index in bodies:
-            attack, line = heard.pop(index), bodies.pop(index)
+            attended, line = heard.pop(index), bodies.pop(index)
             if line["is_learned"]:
-                improviser.learn(attack, record, line["token"])
+                improviser.learn(attended, record, line["token"])
     n_frames = session.n_frames if answers else 0
     for index, line in answers.items():
         noted = attacks.get(index)
@@ -135,13 +136,13 @@ def _require_same(session: Session, attack: np.void, noted: dict[str, Any]) -> N
 
 
 def _answer(
-    improviser: Improviser, attack: np.void, line: dict[str, Any], rate_hz: int
+    improviser: Improviser, attended: Attended, line: dict[str, Any], rate_hz: int
 ) -> Answered:
     """Answer one event with what was known then."""
-    answer = improviser.answer(attack, token=line["token"], is_considered=line["is_considered"])
+    answer = improviser.answer(attended, token=line["token"], is_considered=line["is_considered"])
     return Answered(
         index=line["index"],
-        onset_s=int(attack["onset_frame"]) / rate_hz,
+        onset_s=int(attended.attack["onset_frame"]) / rate_hz,
         then=line["notes"],
         now=[list(note) for note in answer.notes],
     )

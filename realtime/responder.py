@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from oracle.transcriber import Attended
 from realtime.budget import Budget
 from realtime.clock import StreamClock
 from realtime.improviser import Improviser
@@ -38,7 +39,7 @@ def nobody(kind: str, **values: Any) -> None:
 class _Event:
     """An event between its ATTACK and its BODY; `timer` is set while it waits for its token."""
 
-    attack: np.void
+    attended: Attended
     onset_ns: int
     token: int | None = None
     timer: Timer | None = None
@@ -104,11 +105,12 @@ class Responder:
         index = int(attack["index"])
         # a BODY comes before the next ATTACK: what has had none by now lost it to a full ring
         self._events = {i: event for i, event in self._events.items() if event.timer is not None}
-        event = self._events[index] = _Event(attack, onset_ns)
         now_ns = self._scheduler.now_ns()
         # before asking: the pass asked for must not be taken for one that delays it
         finish_ns = self._predict_finish_ns(now_ns)
         self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
+        # after asking: the encoder is at work meanwhile
+        event = self._events[index] = _Event(self._improviser.attend(attack), onset_ns)
         may_wait = self._budget.may_wait(onset_ns, finish_ns)
         self._record(
             "attack",
@@ -155,7 +157,7 @@ class Responder:
             return
         if event.timer is not None:
             self._answer(event)
-        is_learned = self._improviser.learn(event.attack, body, event.token)
+        is_learned = self._improviser.learn(event.attended, body, event.token)
         self._record("body", body=body, token=event.token, is_learned=is_learned)
         if is_learned:
             self._performance.n_learned += 1
@@ -182,7 +184,7 @@ class Responder:
         in_use = self._in_use
         token = None if in_use is None else in_use.token
         is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
-        answer = self._improviser.answer(event.attack, token=token, is_considered=is_considered)
+        answer = self._improviser.answer(event.attended, token=token, is_considered=is_considered)
         decided_ns = self._scheduler.now_ns()
         if answer.notes:
             self._player.play(answer.notes)  # before anything is counted or written down
@@ -194,7 +196,7 @@ class Responder:
         self._performance.relaxed.update(answer.relaxed)
         self._record(
             "answer",
-            index=int(event.attack["index"]),
+            index=int(event.attended.attack["index"]),
             token=token,
             is_considered=is_considered,
             notes=answer.notes,
@@ -209,7 +211,7 @@ class Responder:
     def _leave(self, event: _Event, why: str) -> None:
         """Leave an event unanswered."""
         self._performance.unanswered[why] += 1
-        self._record("unanswered", index=int(event.attack["index"]), why=why)
+        self._record("unanswered", index=int(event.attended.attack["index"]), why=why)
 
     def _heard_ns(self, event: _Event, in_use: _TokenInUse | None) -> int:
         """How much of the event's note the token contains; below 0 if it ends before the note."""
@@ -231,7 +233,9 @@ class Responder:
         sent_ns = self._scheduler.now_ns()
         performance = self._performance
         performance.n_answers += 1
-        performance.stages["inference"].record(deciding_ns - int(event.attack["published_ns"]))
+        performance.stages["inference"].record(
+            deciding_ns - int(event.attended.attack["published_ns"])
+        )
         performance.stages["oracle"].record(decided_ns - deciding_ns)
         performance.stages["midi"].record(sent_ns - decided_ns)
         performance.event_latency.record(sent_ns - event.onset_ns)

@@ -53,7 +53,8 @@ def melody(pitches: Sequence[float], tokens: Sequence[int] | None = None) -> lis
     tracker, events = EventTracker(), []
     for index, pitch in enumerate(pitches):
         token = int(pitch) % 12 if tokens is None else tokens[index]
-        frame = tracker.track(index / 4, pitch=pitch, token=token)
+        frame = tracker.track(index / 4, pitch=pitch)
+        frame[DIM_INDEX["gesture_token"]] = token
         events.append(
             Event(
                 frame=frame,

@@ -39,16 +39,10 @@ def test_an_event_has_the_fifteen_dimensions_of_the_facts_page() -> None:
     assert names[5:7] == ["ratio_p", "ratio_q"]
 
 
-def test_a_first_unpitched_event_is_missing_throughout() -> None:
-    """With nothing before it and nothing heard, there is nothing to say."""
-    assert np.isnan(EventTracker().track(0.0)).all()
-
-
-def test_a_first_event_has_its_token_only() -> None:
+@pytest.mark.parametrize("pitch", [math.nan, 60.0])
+def test_a_first_event_is_missing_throughout(pitch: float) -> None:
     """A melodic interval, a fit, an interval and a density need a past."""
-    frame = EventTracker().track(0.0, pitch=60.0, token=7)
-    assert frame[TOKEN] == 7
-    assert np.isnan(np.delete(frame, TOKEN)).all()
+    assert np.isnan(EventTracker().track(0.0, pitch=pitch)).all()
 
 
 def test_a_second_event_is_measured_against_the_first() -> None:
@@ -59,7 +53,6 @@ def test_a_second_event_is_measured_against_the_first() -> None:
     assert frame[TENNEY] == pytest.approx(math.log2(6))
     assert frame[INTERVAL] == -1
     assert frame[DENSITY] == 2
-    assert np.isnan(frame[TOKEN])
 
 
 def test_an_unpitched_event_leaves_the_melody_where_it_was() -> None:
@@ -103,22 +96,13 @@ def test_fit_forgets() -> None:
     assert flat > 0.8 > 0.4 > sharp
 
 
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.floats(0.001, 60), st.none() | st.floats(0, 127), st.none() | st.integers(0, 4095)
-        ),
-        max_size=40,
-    )
-)
-def test_whatever_is_played_stays_in_range(
-    steps: list[tuple[float, float | None, int | None]],
-) -> None:
+@given(steps=st.lists(st.tuples(st.floats(0.001, 60), st.none() | st.floats(0, 127)), max_size=40))
+def test_whatever_is_played_stays_in_range(steps: list[tuple[float, float | None]]) -> None:
     """Fit is 0…1, height and density are not negative, nothing is infinite."""
     tracker, now_s = EventTracker(), 0.0
-    for interval_s, pitch, token in steps:
+    for interval_s, pitch in steps:
         now_s += interval_s
-        frame = tracker.track(now_s, pitch=math.nan if pitch is None else pitch, token=token)
+        frame = tracker.track(now_s, pitch=math.nan if pitch is None else pitch)
         assert not np.isinf(frame).any()
         assert not frame[FIT] < 0
         assert not frame[FIT] > 1
@@ -135,25 +119,21 @@ def test_tenney_height_of_known_intervals(semitones: float, product: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("onset_s", "pitch", "token", "match"),
+    ("onset_s", "pitch", "match"),
     [
-        (1.0, math.nan, None, "onset_s must be finite and later than 1.0"),
-        (math.nan, math.nan, None, "onset_s must be finite"),
-        (2.0, 128.0, None, "pitch must be 0…127"),
-        (2.0, math.inf, None, "pitch must be"),
-        (2.0, 60.0, -1, "token must be 0"),
-        (2.0, 60.0, 1 << 24, "token must be 0"),
+        (1.0, math.nan, "onset_s must be finite and later than 1.0"),
+        (math.nan, math.nan, "onset_s must be finite"),
+        (2.0, 128.0, "pitch must be 0…127"),
+        (2.0, math.inf, "pitch must be"),
     ],
 )
-def test_the_tracker_refuses_what_no_stream_holds(
-    onset_s: float, pitch: float, token: int | None, match: str
-) -> None:
+def test_the_tracker_refuses_what_no_stream_holds(onset_s: float, pitch: float, match: str) -> None:
     """And takes nothing of it: what follows is measured as if it had not been."""
     tracker, other = EventTracker(), EventTracker()
     tracker.track(1.0, pitch=60)
     other.track(1.0, pitch=60)
     with pytest.raises(ValueError, match=match):
-        tracker.track(onset_s, pitch=pitch, token=token)
+        tracker.track(onset_s, pitch=pitch)
     assert np.array_equal(tracker.track(3.0, pitch=64), other.track(3.0, pitch=64), equal_nan=True)
 
 

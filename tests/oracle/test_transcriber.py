@@ -46,17 +46,32 @@ def test_a_note_is_never_shorter_than_an_instrument_can_sound(duration_s: float)
     assert event.duration_s == duration_s
 
 
-def test_the_body_adds_the_consonance_that_the_attack_lacks() -> None:
-    """It takes longer to hear than there is to decide: the lookup goes without, the memory with."""
-    transcriber, record = Transcriber(RATE_HZ), attack()
-    looked_up = transcriber.attend(record, 3)
-    event = transcriber.complete(looked_up, record, body(roughness=0.12))
-    place = DIM_INDEX["consonance"]
-    assert math.isnan(looked_up[place])
-    assert event.frame[place] == pytest.approx(0.88)
+def test_what_the_attack_lacks_is_added_when_the_event_is_over() -> None:
+    """Token and consonance take longer; all else is as it was attended to, which is not changed."""
+    transcriber, added = Transcriber(RATE_HZ), [DIM_INDEX["gesture_token"], DIM_INDEX["consonance"]]
+    transcriber.attend(attack())
+    attended = transcriber.attend(attack(1, RATE_HZ // 2, pitch=67.0))
+    event = transcriber.complete(attended, body(roughness=0.12), 3)
+    assert np.isnan(attended.frame[added]).all()
+    assert event.frame[added] == pytest.approx([3, 0.88])
     assert np.array_equal(
-        np.delete(event.frame, place), np.delete(looked_up, place), equal_nan=True
+        np.delete(event.frame, added), np.delete(attended.frame, added), equal_nan=True
     )
+
+
+def test_an_event_that_is_never_over_is_a_beat_all_the_same() -> None:
+    """Whether an event is learned makes no difference to the rhythm of the next."""
+    forgetful, whole = Transcriber(RATE_HZ), Transcriber(RATE_HZ)
+    for index in range(12):
+        record = attack(index, index * RATE_HZ // 2)
+        if index % 3:
+            forgetful.attend(record)
+        else:
+            forgetful.transcribe(record, body(index), None)
+        event = whole.transcribe(record, body(index), index)
+    last = attack(12, 6 * RATE_HZ)
+    assert forgetful.attend(last).beat == whole.attend(last).beat
+    assert np.isfinite(event.frame[DIM_INDEX["beat_phase"]])
 
 
 @pytest.mark.parametrize(("roughness", "expected"), [(0.0, 1.0), (1.5, 0.0), (math.nan, math.nan)])
@@ -74,9 +89,9 @@ def test_louder_than_usual_is_an_accent_of_the_beat() -> None:
         for index in range(24):
             record = attack(index, index * RATE_HZ // 4)
             record["velocity"] = 100.0 if index % 2 == loud else 30.0
-            frame = transcriber.attend(record)
-        assert transcriber.beat is not None
-        phases.append(float(frame[DIM_INDEX["beat_phase"]]))
+            attended = transcriber.attend(record)
+        assert attended.beat is not None
+        phases.append(float(attended.frame[DIM_INDEX["beat_phase"]]))
     assert abs(phases[0] - phases[1]) == pytest.approx(0.5, abs=0.1)
 
 
@@ -86,7 +101,8 @@ def test_events_follow_each_other_in_one_stream() -> None:
     for index, (onset_s, pitch) in enumerate([(0.5, 60.0), (1.0, 64.0), (1.75, 67.0)]):
         record = attack(index, round(onset_s * RATE_HZ), pitch=pitch)
         event = transcriber.transcribe(record, body(index), index)
-        expected = tracker.track(onset_s, pitch=pitch, velocity=64.0, token=index)
+        expected = tracker.track(onset_s, pitch=pitch, velocity=64.0)
+        expected[DIM_INDEX["gesture_token"]] = index
         assert np.array_equal(event.frame, expected, equal_nan=True)
     assert np.isfinite(event.frame[DIM_INDEX["log2_interval"]])
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from models.listener import ATTACK, BODY, EVENT_DTYPE
-from oracle.event import Note
+from oracle.event import EVENT_DIMS, Note
+from oracle.transcriber import Attended
 from realtime.improviser import NO_STATE, Answer, Improviser
 from realtime.midi import NOTE_ON, Message
 from realtime.panic import NOTE_OFF
@@ -67,6 +68,7 @@ class FakeImproviser(Improviser):
     """Answers middle C unless told to be silent, and remembers what it was asked and taught."""
 
     def __init__(self) -> None:
+        self.attended: list[int] = []
         self.asked: list[tuple[int, int | None, bool]] = []
         self.taught: list[tuple[int, int | None]] = []
         self.is_silent = False
@@ -74,18 +76,23 @@ class FakeImproviser(Improviser):
         self.relaxed: tuple[str, ...] = ()
         self.while_deciding: Callable[[], object] = lambda: None
 
-    def answer(self, attack: np.void, *, token: int | None, is_considered: bool) -> Answer:
+    def attend(self, attack: np.void) -> Attended:
+        """Attend to no more than that there is an event."""
+        self.attended.append(int(attack["index"]))
+        return Attended(attack, np.full(len(EVENT_DIMS), np.nan, np.float32), None)
+
+    def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Answer after `while_deciding`."""
-        self.asked.append((int(attack["index"]), token, is_considered))
+        self.asked.append((int(attended.attack["index"]), token, is_considered))
         self.while_deciding()
         if self.is_silent:
             return Answer(notes=(), state=None, relaxed=self.relaxed, why=NO_STATE)
         note = Note(pitch=60, velocity=64, duration_s=0.1)
         return Answer(notes=(note,), state=1, relaxed=self.relaxed, why="look_up")
 
-    def learn(self, attack: np.void, body: np.void, token: int | None) -> bool:
+    def learn(self, attended: Attended, body: np.void, token: int | None) -> bool:
         """Learn, unless told not to."""
-        self.taught.append((int(attack["index"]), token))
+        self.taught.append((int(attended.attack["index"]), token))
         return self.is_learning
 
 

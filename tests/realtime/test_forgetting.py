@@ -99,7 +99,7 @@ def play(player: Improviser, n: int) -> list[tuple[tuple[Note, ...], tuple[str, 
     """Answer and learn n events, and give the notes of the answers and what was relaxed."""
     answers = []
     for i in range(n):
-        heard = attack(i, (i + 1) * RATE_HZ // 4, pitch=60.0 + (7 * i) % 12)
+        heard = player.attend(attack(i, (i + 1) * RATE_HZ // 4, pitch=60.0 + (7 * i) % 12))
         answer = player.answer(heard, token=(7 * i) % 12, is_considered=True)
         answers.append((answer.notes, answer.relaxed))
         player.learn(heard, body(i, ((60 + (7 * i) % 12, 64),)), (7 * i) % 12)

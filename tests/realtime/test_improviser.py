@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.encoder import EncoderSpec
-from oracle.event import Event, EventTracker, Note
+from oracle.event import DIM_INDEX, Event, EventTracker, Note
 from oracle.memory import Memory
 from oracle.provenance import Provenance
 from realtime.improviser import LIVE_SOURCE, NO_STATE, REST, Answer, Improviser, ImproviserConfig
@@ -22,12 +23,19 @@ REPEATING = ImproviserConfig(mode="shadow", taboo_steps=0)
 SPEC = EncoderSpec(name="fake", revision="1", rate_hz=24_000, window_frames=240, dim=2)
 
 
+def framed(tracker: EventTracker, onset_s: float, pitch: float, token: int) -> NDArray[np.float32]:
+    """Track an onset, and know its token."""
+    frame = tracker.track(onset_s, pitch=pitch)
+    frame[DIM_INDEX["gesture_token"]] = token
+    return frame
+
+
 def learned(*, is_pitched: bool = True) -> Memory:
     """Make a memory of eight events: three tokens, pitches in three registers, one note each."""
     tracker = EventTracker()
     events = [
         Event(
-            frame=tracker.track(0.5 * i, pitch=pitch if is_pitched else math.nan, token=token),
+            frame=framed(tracker, 0.5 * i, pitch if is_pitched else math.nan, token),
             notes=(Note(pitch, 70 + i, 0.5),) if is_pitched else (),
             pitch=pitch if is_pitched else math.nan,
             level_db=-20.0,
@@ -47,6 +55,13 @@ def learned(*, is_pitched: bool = True) -> Memory:
     )
 
 
+def answered(
+    player: Improviser, heard: np.void, token: int | None, *, considered: bool = True
+) -> Answer:
+    """Attend to an event and answer it at once."""
+    return player.answer(player.attend(heard), token=token, is_considered=considered)
+
+
 def improviser(
     memory: Memory, config: ImproviserConfig = REPEATING, *, seed: int = 0
 ) -> Improviser:
@@ -56,13 +71,13 @@ def improviser(
 
 def test_a_memory_without_notes_answers_nothing_and_says_why() -> None:
     """Silence has its reason."""
-    answer = improviser(learned(is_pitched=False)).answer(attack(), token=0, is_considered=True)
+    answer = answered(improviser(learned(is_pitched=False)), attack(), 0)
     assert (answer.notes, answer.state, answer.why) == ((), None, NO_STATE)
 
 
 def test_a_sound_without_pitch_or_token_is_answered_all_the_same() -> None:
     """Nothing is asked, so nothing is relaxed."""
-    answer = improviser(learned()).answer(attack(pitch=math.nan), token=None, is_considered=False)
+    answer = answered(improviser(learned()), attack(pitch=math.nan), None, considered=False)
     assert answer.notes
     assert answer.relaxed == ()
 
@@ -72,7 +87,7 @@ def test_it_answers_with_the_notes_of_the_state_that_is_like_what_was_heard(stat
     """Token, pitch class and register together name one state; its notes are what was played."""
     memory = learned()
     heard = attack(pitch=PITCHES[state - 1] + 0.3)
-    answer = improviser(memory).answer(heard, token=TOKENS[state - 1], is_considered=True)
+    answer = answered(improviser(memory), heard, TOKENS[state - 1])
     assert answer.state == state
     assert answer.notes == (Note(PITCHES[state - 1], 69 + state, 0.5),)
     assert answer.relaxed == ()
@@ -80,7 +95,7 @@ def test_it_answers_with_the_notes_of_the_state_that_is_like_what_was_heard(stat
 
 def test_what_cannot_be_had_is_relaxed_from_the_last_named_upwards_and_said() -> None:
     """There is no C three octaves up: the register gives way, and what remains is a C."""
-    answer = improviser(learned()).answer(attack(pitch=96.0), token=0, is_considered=True)
+    answer = answered(improviser(learned()), attack(pitch=96.0), 0)
     assert answer.relaxed == ("register",)
     assert [note.pitch % 12 for note in answer.notes] == [0]
 
@@ -89,9 +104,9 @@ def test_a_stale_token_weighs_less_than_the_pitch() -> None:
     """By reflex a D may follow whatever the newest token was; considered, the token binds."""
     config = ImproviserConfig(mode="shadow", taboo_steps=0, reflex_token_weight=0.0)
     heard = attack(pitch=62.0)
-    reflex = improviser(learned(), config).answer(heard, token=0, is_considered=False)
+    reflex = answered(improviser(learned(), config), heard, 0, considered=False)
     assert reflex.state == 2
-    considered = improviser(learned(), config).answer(heard, token=0, is_considered=True)
+    considered = answered(improviser(learned(), config), heard, 0)
     assert considered.state is not None
     assert TOKENS[considered.state - 1] == 0
 
@@ -102,7 +117,7 @@ def played(seed: int, n_steps: int = 40) -> list[Answer]:
     answers = []
     for i in range(n_steps):
         pitch = 48.0 + 5 * i % 29 if i % 3 == 0 else math.nan
-        heard = attack(i, (i + 1) * RATE_HZ // 4, pitch=pitch)
+        heard = player.attend(attack(i, (i + 1) * RATE_HZ // 4, pitch=pitch))
         answers.append(player.answer(heard, token=i % 3, is_considered=i % 4 > 0))
         player.learn(heard, body(i, ((48 + 5 * i % 29, 64),)), i % 3)
     return answers
@@ -118,25 +133,27 @@ def test_what_is_heard_is_learned_and_can_be_answered_with() -> None:
     """The memory grows by one state, which is marked as heard live."""
     memory = learned()
     player = improviser(memory)
-    heard = attack(0, RATE_HZ, pitch=90.0)
+    heard = player.attend(attack(0, RATE_HZ, pitch=90.0))
     assert player.learn(heard, body(notes=((90, 99),), duration_s=0.25), 2)
     assert memory.n_events == 9
     assert memory.provenance.sources[memory.event(9).source] == LIVE_SOURCE
-    answer = player.answer(attack(1, 2 * RATE_HZ, pitch=90.0), token=2, is_considered=True)
+    answer = answered(player, attack(1, 2 * RATE_HZ, pitch=90.0), 2)
     assert (answer.state, answer.notes) == (9, (Note(90, 99, 0.25),))
 
 
 def test_an_event_without_a_token_is_learned_too() -> None:
     """Its token is missing, and is not asked for."""
     memory = learned()
-    assert improviser(memory).learn(attack(), body(), None)
+    player = improviser(memory)
+    assert player.learn(player.attend(attack()), body(), None)
     assert math.isnan(memory.event(9).frame[0])
 
 
 def test_learning_can_be_turned_off() -> None:
     """Then the memory stays as it was learned."""
     memory = learned()
-    assert not improviser(memory, ImproviserConfig(is_learning=False)).learn(attack(), body(), 0)
+    player = improviser(memory, ImproviserConfig(is_learning=False))
+    assert not player.learn(player.attend(attack()), body(), 0)
     assert memory.n_events == 8
 
 
@@ -148,7 +165,7 @@ def test_warming_up_changes_nothing() -> None:
     assert memory.n_events == 8
     for i in range(10):
         heard = attack(i, i * RATE_HZ, pitch=60.0 + i)
-        answers = [p.answer(heard, token=i % 3, is_considered=True) for p in (player, cold)]
+        answers = [answered(p, heard, i % 3) for p in (player, cold)]
         assert answers[0] == answers[1]
 
 
@@ -174,11 +191,13 @@ def test_what_is_learned_is_kept_and_nothing_else_is() -> None:
     """The very event that the memory learned goes to whoever keeps it."""
     kept: list[Event] = []
     memory = learned()
-    Improviser(memory, RATE_HZ, REPEATING, seed=0, keep=kept.append).learn(attack(), body(), 1)
+    player = Improviser(memory, RATE_HZ, REPEATING, seed=0, keep=kept.append)
+    player.learn(player.attend(attack()), body(), 1)
     (event,) = kept
     assert event.notes == memory.notes(memory.n_events)
     frozen = replace(REPEATING, is_learning=False)
-    Improviser(memory, RATE_HZ, frozen, seed=0, keep=kept.append).learn(attack(), body(), 1)
+    player = Improviser(memory, RATE_HZ, frozen, seed=0, keep=kept.append)
+    player.learn(player.attend(attack()), body(), 1)
     assert kept == [event]
 
 
@@ -191,7 +210,7 @@ def share_doubled(path: Path, mode: Literal["auto", "shadow"], seed: int) -> flo
     for i in range(1, memory.n_events + 1):
         event = memory.event(i)
         heard = attack(i, round(event.onset_s * RATE_HZ), pitch=event.pitch)
-        answer = player.answer(heard, token=int(event.frame[0]), is_considered=True)
+        answer = answered(player, heard, int(event.frame[0]))
         if math.isfinite(event.pitch):
             doubled += [note.pitch == round(event.pitch) for note in answer.notes]
     return sum(doubled) / len(doubled)
@@ -207,7 +226,7 @@ def test_a_player_whose_take_is_the_memory_is_not_merely_doubled(take_memory: Pa
 def test_a_rest_has_its_reason_and_a_change_of_mode_comes_with_its_answer() -> None:
     """An imitation has nothing to say to the first note."""
     player = improviser(learned(), ImproviserConfig(mode="imitate"))
-    first = player.answer(attack(), token=0, is_considered=True)
+    first = answered(player, attack(), 0)
     assert (first.notes, first.state, first.why) == ((), None, REST)
     assert first.turn == Turn("imitate", "asked for")
-    assert player.answer(attack(1, RATE_HZ), token=0, is_considered=True).turn is None
+    assert answered(player, attack(1, RATE_HZ), 0).turn is None

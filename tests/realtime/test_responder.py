@@ -225,6 +225,17 @@ def test_a_note_that_is_over_before_its_token_came_is_answered_then(stage: Stage
     assert len(stage.improviser.asked) == 1
 
 
+def test_an_event_is_attended_to_when_it_is_heard_and_once(stage: Stage) -> None:
+    """While its answer still waits for a token, and though it is never learned."""
+    stage.while_asking = lambda: stage.improviser.attended.append(-1)
+    record = stage.hear(4)
+    assert stage.improviser.attended == [-1, 4]
+    assert stage.improviser.asked == []
+    stage.recognise(7, record)
+    stage.hear(5)
+    assert stage.improviser.attended == [-1, 4, -1, 5]
+
+
 def test_what_is_learned_is_counted(stage: Stage) -> None:
     """And what the improviser would not learn is not."""
     for index, is_learning in enumerate([True, False, True]):

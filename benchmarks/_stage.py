@@ -21,6 +21,7 @@ from realtime.patience import call_within
 CAPTURE_PORTS: Final = "PortAudio:.*"
 TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
 
+_PERFORMER: Final = "realtime.perform"
 _SIGN_OF_LIFE: Final = "engine.heartbeat"
 _PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
 _LEAVING_S: Final = 20.0
@@ -47,9 +48,10 @@ class Performer:
 
     @property
     def playing(self) -> psutil.Process:
-        """The process that plays: what was started, or what that supervises."""
+        """The process that plays: what was started, or the first performer that it supervises."""
         started = psutil.Process(self.process.pid)
-        return next(iter(started.children()), started)
+        performers = [child for child in started.children() if _PERFORMER in child.cmdline()]
+        return min(performers, key=psutil.Process.create_time, default=started)
 
     def report(self) -> dict[str, Any]:
         """End it as a player does, and read what it reports of itself."""

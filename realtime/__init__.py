@@ -28,6 +28,7 @@ journal_file   … in records that a sudden end cannot spoil
 midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
 returning_port … which may go and come back
+keeper         … held by a process of its own, for performers that may die
 panic          … and the messages that end every note, whoever began it
 jack_watch     … whose JACK server may die
 midi_file      … into a Standard MIDI File
@@ -51,6 +52,7 @@ board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
 supervisor     the small parent that keeps a performer alive
+troupe         … the processes it starts: performers, and their port's keeper
 supervised     … and what the performer tells it
 service        ``python -m realtime.service``: the supervisor, started by the system
 errors         what can go wrong on stage
@@ -82,6 +84,7 @@ __all__ = [
     "jack_watch",
     "journal",
     "journal_file",
+    "keeper",
     "learned",
     "listen",
     "listen_input",
@@ -111,4 +114,5 @@ __all__ = [
     "supervised",
     "supervisor",
     "telemetry",
+    "troupe",
 ]

@@ -3,8 +3,9 @@
 RtMidi gives no sign of a dead server: its port spins for ever, holding the GIL, once 16 KiB are
 unread (RtMidi 5.0, ``MidiOutJack::sendMessage``). So a second, portless client of the same libjack
 counts the server's cycles and notices its end; its callbacks run compiled on JACK's threads. It
-also knows who is connected to a port, and connects. What libjack would print, which a musician can
-do nothing with, is silenced here. Made, asked and closed on the loop thread; asking never waits.
+also knows who is connected to a port, connects, and counts the ports that appear. What libjack
+would print, which a musician can do nothing with, is silenced here. Whether a message is taken is
+asked by who sends it and never waits; the rest may wait for the server, on another thread.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ from numba import carray, cfunc, types
 
 _N_CYCLES: Final = 0
 _IS_DOWN: Final = 1
+_N_APPEARED: Final = 2
 _JACK_NO_START_SERVER: Final = 1
 _JACK_PORT_IS_OUTPUT: Final = 2
 _JACK_MIDI_TYPE: Final = b"8 bit raw midi"
@@ -40,7 +42,7 @@ class JackWatch:
 
     def __init__(self) -> None:
         self._library = _libjack()
-        self._counters = np.zeros(2, np.int64)  # written by JACK's threads, each place by one
+        self._counters = np.zeros(3, np.int64)  # written by JACK's threads, each place by one
         self._n_cycles_seen = 0
         self._n_unread = 0
         self._client = self._library.jack_client_open(b"MusicHal watch", _JACK_NO_START_SERVER, 0)
@@ -49,7 +51,15 @@ class JackWatch:
         counters = self._counters.ctypes.data
         self._library.jack_set_process_callback(self._client, _count_cycle.address, counters)
         self._library.jack_on_shutdown(self._client, _note_shutdown.address, counters)
+        self._library.jack_set_port_registration_callback(
+            self._client, _count_port.address, counters
+        )
         self._library.jack_activate(self._client)
+
+    @property
+    def n_appeared(self) -> int:
+        """How many ports have appeared since the watch began."""
+        return int(self._counters[_N_APPEARED])
 
     @property
     def is_down(self) -> bool:
@@ -62,6 +72,10 @@ class JackWatch:
             self._client, pattern.encode(), _JACK_MIDI_TYPE, _JACK_PORT_IS_OUTPUT
         )
         return self._names(found)
+
+    def is_there(self, port: str) -> bool:
+        """Say whether there is a port of that name."""
+        return bool(self._library.jack_port_by_name(self._client, port.encode()))
 
     def receivers(self, port: str) -> list[str]:
         """Name the ports that a port is connected to."""
@@ -123,7 +137,11 @@ def _libjack() -> ctypes.CDLL:
     try:
         library.jack_client_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
         library.jack_client_open.restype = ctypes.c_void_p
-        for name in ("jack_set_process_callback", "jack_on_shutdown"):
+        for name in (
+            "jack_set_process_callback",
+            "jack_on_shutdown",
+            "jack_set_port_registration_callback",
+        ):
             getattr(library, name).argtypes = [ctypes.c_void_p] * 3
         for name in ("jack_activate", "jack_client_close"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
@@ -145,13 +163,19 @@ def _libjack() -> ctypes.CDLL:
 
 @cfunc(types.int32(types.uint32, _counters_pointer), nopython=True, cache=True)
 def _count_cycle(n_frames: int, counters: object) -> int:
-    carray(counters, 2)[_N_CYCLES] += 1
+    carray(counters, 3)[_N_CYCLES] += 1
     return 0
+
+
+@cfunc(types.void(types.uint32, types.int32, _counters_pointer), nopython=True, cache=True)
+def _count_port(port: int, is_new: int, counters: object) -> None:
+    if is_new:
+        carray(counters, 3)[_N_APPEARED] += 1
 
 
 @cfunc(types.void(_counters_pointer), nopython=True, cache=True)
 def _note_shutdown(counters: object) -> None:
-    carray(counters, 2)[_IS_DOWN] = 1
+    carray(counters, 3)[_IS_DOWN] = 1
 
 
 @cfunc(types.void(types.voidptr), nopython=True, cache=True)

@@ -1,13 +1,14 @@
 """MIDI ports: note sinks that sound, found by name or made for others to find.
 
-Loop thread only. A port is had through RtMidi from the systems that this machine has: CoreMIDI on
-macOS; on Linux ALSA's sequencer, then JACK. Sending never waits. Before a system is asked for
-anything it is seen to be there, so that its library has nothing to say on the musician's terminal.
+A port is had through RtMidi from the systems that this machine has: CoreMIDI on macOS; on Linux
+ALSA's sequencer, then JACK. Sending never waits, and is for one thread; what asks the system may
+wait for it, and is for another. Before a system is asked for anything it is seen to be there, so
+that its library has nothing to say on the musician's terminal.
 """
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from realtime.midi import Message, MidiError
 CLIENT_NAME: Final = "MusicHal"
 VIRTUAL: Final = "virtual"
 
+_CLOSE_S: Final = 2.0
 _ALSA_SEQUENCER: Final = Path("/dev/snd/seq")
 _SYSTEMS: Final = (rtmidi.API_MACOSX_CORE, rtmidi.API_LINUX_ALSA, rtmidi.API_UNIX_JACK)
 
@@ -48,6 +50,7 @@ class MidiPort:
         self._name = name
         self._is_virtual = is_virtual
         self._watch = watch
+        self._n_appeared = 0
         self._is_closed = False
 
     @property
@@ -71,12 +74,6 @@ class MidiPort:
             raise MidiPortError(f"The MIDI port {self._name} is gone ({error}).") from None
 
     @property
-    def system(self) -> int:
-        """RtMidi's number of the system it is in."""
-        number: int = self._midi_out.get_current_api()
-        return number
-
-    @property
     def is_served(self) -> bool:
         """Whether its MIDI system is there, so far as it says."""
         return self._watch is None or not self._watch.is_down
@@ -92,18 +89,30 @@ class MidiPort:
     @property
     def receivers(self) -> list[str]:
         """Names of the ports that hear it, so far as the system says."""
-        if not self._is_virtual:
-            return [self._name]
-        if self._watch is None or self._watch.is_down:
+        if self._watch is None:
+            return [] if self._is_virtual else [self._name]
+        if self._watch.is_down:
             return []
         return [name for port in self._own_ports() for name in self._watch.receivers(port)]
 
     def connect(self, receivers: Iterable[str]) -> list[str]:
-        """Let those who heard a virtual port before hear this one, and name those not there."""
-        if not self._is_virtual or self._watch is None or self._watch.is_down:
+        """Let those who heard the port before hear this one, and name those not there."""
+        if self._watch is None or self._watch.is_down:
             return []
         watch, own = self._watch, self._own_ports()[-1:]
         return [name for name in receivers if not any(watch.connect(port, name) for port in own)]
+
+    def gone(self, receivers: Sequence[str]) -> list[str]:
+        """Name those of former receivers who are gone, or may have been started anew.
+
+        Whoever is there while no port has appeared since the last call was disconnected by hand.
+        """
+        if self._watch is None:
+            return []
+        n_appeared, self._n_appeared = self._n_appeared, self._watch.n_appeared
+        if n_appeared != self._n_appeared:
+            return list(receivers)
+        return [name for name in receivers if not self._watch.is_there(name)]
 
     def _own_ports(self) -> list[str]:
         """Name the port as JACK does, which may have numbered the client."""
@@ -113,15 +122,16 @@ class MidiPort:
     def close(self) -> None:
         """Let what was sent go out, then close; twice is once.
 
-        What is left of a server that is gone takes a second to clear away, and is not waited for.
+        What is left of a server that is gone takes a second to clear away, and is not waited for,
+        nor for long one that hangs.
         """
         if self._is_closed:
             return
         self._is_closed = True
+        closer = threading.Thread(target=self._close, name="port closer", daemon=True)
+        closer.start()
         if self.is_served:
-            self._close()
-        else:
-            threading.Thread(target=self._close, name="port closer", daemon=True).start()
+            closer.join(_CLOSE_S)
 
     def _close(self) -> None:
         if self._watch is not None:

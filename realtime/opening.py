@@ -30,9 +30,10 @@ from realtime.file_source import FileSource
 from realtime.improviser import LIVE_SOURCE, ImproviserConfig, Keep
 from realtime.journal import Journal, replay
 from realtime.journal_file import JournalUnwritableError
+from realtime.keeper import KeptPort
 from realtime.midi import NoteSink
 from realtime.midi_file import MIDI_SUFFIXES, MidiFileSink
-from realtime.midi_ports import VIRTUAL, MidiPortError, open_port
+from realtime.midi_ports import CLIENT_NAME, VIRTUAL, MidiPortError, open_port
 from realtime.returning_port import ReturningPort
 from realtime.source import CaptureConfig
 from realtime.supervised import Supervised
@@ -152,7 +153,7 @@ def _awaited_input(
 class Outlets:
     """Where the notes go."""
 
-    port: ReturningPort | None
+    port: ReturningPort | KeptPort | None
     midi_file: MidiFileSink | None
 
     @property
@@ -184,7 +185,7 @@ def open_outlets(
 ) -> Outlets:
     """Open where the notes go, and say where that is.
 
-    A supervised performer goes on without a port that is not there, until it is.
+    A supervised performer's port is kept for it, and may not be there yet.
 
     Parameters
     ----------
@@ -200,10 +201,10 @@ def open_outlets(
     """
     port, midi_file, is_unheard = None, options.midi_file, is_take
     if options.midi_out not in (None, NO_PORT):
-        port = _returning_port(options.midi_out, supervised)
+        port = _port(options.midi_out, supervised)
     elif options.midi_out is None and options.pace == "realtime":
         try:
-            port = _returning_port(VIRTUAL, supervised)
+            port = _port(VIRTUAL, supervised)
         except MidiPortError:
             is_unheard = True
     if is_unheard and midi_file is None:
@@ -253,15 +254,12 @@ def forget(event: Event) -> None:
     """Keep nothing."""
 
 
-def _returning_port(wanted: str, supervised: Supervised) -> ReturningPort:
-    """Open a port, and let those hear it who heard the last performer's."""
-    try:
-        port = ReturningPort(wanted, open_port(wanted))
-    except MidiPortError:
-        if not supervised:
-            raise
-        port = ReturningPort(wanted, None)
-    port.take_over(supervised.receivers, supervised.channels)
+def _port(wanted: str, supervised: Supervised) -> ReturningPort | KeptPort:
+    """Open a port that may go and come back; beside a supervisor there is one that is kept."""
+    if supervised.port_fd is not None:
+        return KeptPort(supervised.port_fd, CLIENT_NAME if wanted == VIRTUAL else wanted)
+    port = ReturningPort(wanted, open_port(wanted))
+    port.start()
     return port
 
 

@@ -44,6 +44,7 @@ from realtime.improviser import Improviser, Keep
 from realtime.input_level import InputLevel, nobody
 from realtime.learned import as_learned, encoder_of
 from realtime.midi import NotePlayer, NoteSink, Scheduler
+from realtime.midi_ports import VIRTUAL
 from realtime.monotonic import NS_PER_S
 from realtime.opening import (
     Tell,
@@ -58,7 +59,6 @@ from realtime.opening import (
 from realtime.recorder import recorded
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance, Reporter
-from realtime.returning_port import ReturningPort
 from realtime.ring import Observer
 from realtime.supervised import Supervised
 from realtime.supervisor import DEVICE_GONE
@@ -92,7 +92,6 @@ class Parts:
     about: dict[str, Any]
     record: Path | None
     supervised: Supervised
-    port: ReturningPort | None
     input: str | None
     keep: Keep
 
@@ -142,7 +141,8 @@ def start(arguments: list[str]) -> int:
     """Perform under a supervisor on a machine without a screen, and here on any other."""
     options = parse(arguments)
     if options.headless and options.pace == "realtime" and not Supervised():
-        os.execv(sys.executable, [sys.executable, "-m", "realtime.supervisor", *arguments])
+        port = VIRTUAL if options.midi_out is None else options.midi_out
+        os.execv(sys.executable, [sys.executable, "-m", "realtime.supervisor", port, *arguments])
     return main(arguments)
 
 
@@ -173,6 +173,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         sys.stdout.write(said + "\n")
         return
     encoder = build(config.encoder)
+    supervised.wait_called(ready)
     if encoder.notice:
         tell(encoder.notice)
     source: AudioInput | FileSource | None = None
@@ -218,7 +219,6 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
                 about=about,
                 record=options.record,
                 supervised=supervised,
-                port=outlets.port,
                 input=source.name if isinstance(source, AudioInput) else None,
                 keep=keep,
             )
@@ -337,7 +337,7 @@ async def _until_stopped(
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's way to play on
             loop.add_signal_handler(number, stop.set)
     begin()
-    async with parts.supervised.beside(listening_to=parts.input, port=parts.port, stop=stop.set):
+    async with parts.supervised.beside(listening_to=parts.input, stop=stop.set):
         await engine.run(stop, seconds)
     return stop.is_set()
 

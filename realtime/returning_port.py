@@ -1,12 +1,14 @@
 """Returning port: a MIDI port that may go, and is opened again by its name when it comes back.
 
-Loop thread only. A cable that is pulled, a synthesiser that is switched off and a MIDI system that
-ends are said once; messages meanwhile are counted, and the music goes on in what is left. Whatever
-may have been left sounding is ended when the port is back. Looking for a port takes some 30 ms and
-opening it up to 130, during which nothing would be heard of it anyway.
+Messages are sent on the caller's thread; everything that asks a MIDI system, which may take its
+time or hang, is done by a thread of the port's own. A cable that is pulled, a synthesiser that is
+switched off and a MIDI system that ends are said once; messages meanwhile are counted, and the
+music goes on in what is left. Whatever may have been left sounding is ended when the port is back,
+and those who heard it, or were started anew themselves, hear it again.
 """
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -15,8 +17,10 @@ from realtime.midi import Message
 from realtime.midi_ports import MidiPort, MidiPortError, open_port
 from realtime.panic import panic_messages
 
-LOOK_S: Final = 1.0
+LOOK_S: Final = 0.5
 """How often to look whether the port is there."""
+
+_JOIN_S: Final = 1.0
 
 _log = structlog.get_logger()
 
@@ -47,11 +51,16 @@ class ReturningPort:
     ) -> None:
         self._wanted = wanted
         self._port = port
+        self._failed: tuple[MidiPort, str] | None = None
         self._open_anew = open_anew
         self._name = wanted if port is None else port.name
         self._channels: set[int] = set()
-        self._receivers: list[str] = [] if port is None else port.receivers
+        self._receivers: list[str] = []
         self._awaited: list[str] = []
+        self._is_new = port is None  # nothing was said of it yet
+        self._swap = threading.Lock()  # held while a message is sent, never while a system is asked
+        self._is_closing = threading.Event()
+        self._looking = threading.Thread(target=self._keep_looking, name="port", daemon=True)
         self.n_missed = 0
 
     @property
@@ -66,73 +75,104 @@ class ReturningPort:
 
     @property
     def receivers(self) -> list[str]:
-        """Names of the ports that heard it when it was last looked after."""
+        """Names of the ports that heard it when it was last looked after, or are to hear it."""
         return self._receivers
 
-    @property
-    def channels(self) -> list[int]:
-        """The channels that were sent to, from 0."""
-        return sorted(self._channels)
+    def start(self) -> None:
+        """Look after it from now on."""
+        self._looking.start()
 
     def send(self, message: Message, at_s: float) -> None:
         """Send a message now, whatever `at_s`, or count it."""
-        self._channels.add(message[0] & 0x0F)
-        if self._port is not None:
-            try:
-                self._port.send(message, at_s)
-                return
-            except MidiPortError as error:
-                self._lose(str(error))
-        self.n_missed += 1
+        with self._swap:
+            self._channels.add(message[0] & 0x0F)
+            self._send(message)
+
+    def end_all_notes(self) -> None:
+        """End whatever may sound on the channels that were sent to."""
+        with self._swap:
+            self._end_all_notes()
 
     def look_after(self) -> None:
-        """Notice that the port is gone, or open it again if it is back."""
-        if self._port is None:
+        """Notice that the port is gone, or open it again if it is back; the port's thread only."""
+        port = self._port
+        if self._failed is not None:
+            failed, reason = self._failed
+            self._failed = None
+            failed.close()
+            self._say_lost(reason)
+        elif port is None:
             self._find()
-        elif not self._port.is_heard:
-            self._lose(f"The MIDI port {self._name} is gone.")
+        elif not port.is_heard:
+            with self._swap:
+                self._port = None
+            port.close()
+            self._say_lost(f"The MIDI port {self._name} is gone.")
         else:
-            self._awaited = self._port.connect(self._awaited)
-            self._receivers = [*self._port.receivers, *self._awaited]
-
-    def take_over(self, receivers: Iterable[str], channels: Iterable[int] = ()) -> None:
-        """Follow a port that is gone, as soon as this one and those who heard that are there.
-
-        They hear it again, and what may have been left sounding on its channels is ended.
-        """
-        self._receivers = self._awaited = list(receivers)
-        self._channels.update(channels)
-        if self._port is not None:
-            self._awaited = self._port.connect(self._awaited)
-            self._end_all_notes(self._port)
+            self._follow(port)
 
     def close(self) -> None:
         """Close it, and say what was missed if it never came back; twice is once."""
-        if self._port is not None:
-            self._port.close()
+        self._is_closing.set()
+        if self._looking.is_alive():
+            self._looking.join(_JOIN_S)  # a MIDI system that hangs is left behind
+        with self._swap:
+            port, self._port = self._port, None
+        if port is not None:
+            port.close()
         elif self.n_missed:
             _log.error("midi.port_missed", port=self._name, n_missed=self.n_missed)
-            self.n_missed = 0
+        self.n_missed = 0
 
-    def _lose(self, reason: str) -> None:
-        assert self._port is not None
-        self._port.close()
-        self._port = None
+    def _keep_looking(self) -> None:
+        while True:
+            try:
+                self.look_after()
+            except Exception as error:  # whatever a MIDI library comes up with
+                _log.error("midi.look_failed", port=self._name, reason=repr(error))
+            if self._is_closing.wait(LOOK_S):
+                return
+
+    def _send(self, message: Message) -> None:
+        if self._port is not None:
+            try:
+                self._port.send(message, 0.0)
+                return
+            except MidiPortError as error:
+                self._failed = self._port, str(error)
+                self._port = None
+        self.n_missed += 1
+
+    def _end_all_notes(self) -> None:
+        for message in panic_messages(self._channels):
+            self._send(message)
+
+    def _say_lost(self, reason: str) -> None:
         _log.error("midi.port_lost", port=self._name, reason=reason)
 
     def _find(self) -> None:
         try:
             port = self._open_anew(self._wanted)
-        except MidiPortError:
-            return
-        self._port, self._name = port, port.name
-        _log.warning("midi.port_returned", port=self._name, n_missed=self.n_missed)
-        self.n_missed = 0
-        self.take_over(self._receivers)
-
-    def _end_all_notes(self, port: MidiPort) -> None:
-        try:
-            for message in panic_messages(self._channels):
-                port.send(message, 0.0)
         except MidiPortError as error:
-            self._lose(str(error))
+            if self._is_new:
+                self._is_new = False
+                _log.warning("midi.port_awaited", port=self._name, reason=str(error))
+            return
+        self._awaited = port.connect(self._receivers)
+        with self._swap:
+            self._port, self._name = port, port.name
+            n_missed, self.n_missed = self.n_missed, 0
+            self._end_all_notes()
+        if self._is_new:
+            self._is_new = False
+            _log.info("midi.port_opened", port=self._name)
+        else:
+            _log.warning("midi.port_returned", port=self._name, n_missed=n_missed)
+
+    def _follow(self, port: MidiPort) -> None:
+        """Let those hear it again who heard it and were started anew; others left by themselves."""
+        awaited = port.connect(self._awaited)
+        connected = port.receivers
+        left = [name for name in self._receivers if name not in [*connected, *awaited]]
+        self._awaited = awaited + port.gone(left)
+        self._receivers = connected + self._awaited

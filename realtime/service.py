@@ -20,6 +20,7 @@ from typing import Final
 from models.terminal import CommandLine, plain_console, say_error
 from realtime.command_line import parse
 from realtime.errors import LiveError
+from realtime.supervisor import LOG
 
 LABEL: Final = "org.musichal.performer"
 UNIT: Final = "musichal.service"
@@ -56,19 +57,20 @@ class Service:
         return [sys.executable, "-m", "realtime.perform", "--headless", *self.options]
 
     def launchd(self, logs: Path) -> bytes:
-        """Write it as a launchd agent, which logs into a file."""
+        """Write it as a launchd agent, which logs into a file that the supervisor keeps short."""
+        log = logs / "musichal.log"
         return plistlib.dumps(
             {
                 "Label": LABEL,
                 "ProgramArguments": self.command,
                 "WorkingDirectory": str(self.folder),
-                "EnvironmentVariables": {_CACHE: self.cache},
+                "EnvironmentVariables": {_CACHE: self.cache, LOG: str(log)},
                 "RunAtLoad": True,
                 "KeepAlive": {"SuccessfulExit": False},
                 "ThrottleInterval": AGAIN_S,
                 "ProcessType": "Interactive",  # otherwise the system slows it down
                 "ExitTimeOut": ENDING_S,
-                "StandardErrorPath": str(logs / "musichal.log"),
+                "StandardErrorPath": str(log),
             }
         )
 

@@ -1,7 +1,8 @@
-"""Supervised: what a performer tells its supervisor, and what is looked after beside the playing.
+"""Supervised: the performer's end of what ties it to its supervisor.
 
-Runs on the loop thread, four times a second. A beat is one line of JSON through a pipe: that the
-loop still turns, and which ports would have to be silenced if it ended here. It never waits; a
+A performer prepares all that needs no device and then waits to be called: at once, or as the
+understudy of one that plays. From then on it beats, on the loop thread, ten times a second: one
+line of JSON through a pipe, that the loop still turns and what it listens to. A beat never waits; a
 supervisor that is gone ends the performance tidily, for another may be starting the next.
 """
 
@@ -9,50 +10,62 @@ import asyncio
 import contextlib
 import json
 import os
+import select
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import structlog
+from realtime.troupe import BEAT_FD, CALL_FD, PORT_FD
 
-from realtime.returning_port import LOOK_S, ReturningPort
-from realtime.supervisor import BEAT_FD, LAST_BEAT
-
-BEAT_S: Final = 0.25
-
-_log = structlog.get_logger()
+BEAT_S: Final = 0.1
 
 
 class Supervised:
-    """The performer's end of the pipe to a supervisor, if there is one.
+    """The performer's ends of the pipes to a supervisor, if there is one.
 
     Attributes
     ----------
-    receivers, channels, input
-        Who heard the last performer's port, the channels that may still sound there, and the input
-        it listened to, if there was one.
+    port_fd
+        Where to write what the port is to send, if one is kept.
+    input
+        What the last performer listened to, if there was one; once called.
     """
 
     def __init__(self) -> None:
-        fd = os.environ.get(BEAT_FD)
-        self._fd = None if fd is None else int(fd)
-        last = json.loads(os.environ.get(LAST_BEAT, "{}"))
-        self.receivers: list[str] = last.get("receivers", [])
-        self.channels: list[int] = last.get("channels", [])
-        self.input: str | None = last.get("input")
-        if self._fd is not None:
-            os.set_blocking(self._fd, False)
-            os.set_inheritable(self._fd, False)  # whoever is left behind must not keep it open
+        self._beat_fd, self._call_fd, self.port_fd = map(_inherited, (BEAT_FD, CALL_FD, PORT_FD))
+        self.input: str | None = None
+        if self._beat_fd is not None:
+            os.set_blocking(self._beat_fd, False)
 
     def __bool__(self) -> bool:
         """Whether there is a supervisor."""
-        return self._fd is not None
+        return self._beat_fd is not None
+
+    def wait_called(self, begin_waiting: Callable[[], None]) -> None:
+        """Wait for the moment to play; where it will not come, end without a word.
+
+        Parameters
+        ----------
+        begin_waiting
+            Called if it has not come yet.
+        """
+        if self._call_fd is None:
+            return
+        if not select.select([self._call_fd], [], [], 0)[0]:
+            begin_waiting()
+        with open(self._call_fd, "rb") as calls:
+            call = calls.readline()
+        self._call_fd = None
+        if not call:
+            sys.exit(1)
+        self.input = json.loads(call).get("input")
 
     def beat(self, **said: object) -> bool:
         """Say that all is well, and whether the supervisor is still there to hear it."""
-        if self._fd is None:
+        if self._beat_fd is None:
             return True
         try:
-            os.write(self._fd, json.dumps(said).encode() + b"\n")
+            os.write(self._beat_fd, json.dumps(said).encode() + b"\n")
         except BlockingIOError:  # it is stopped, and will find enough beats when it goes on
             return True
         except OSError:
@@ -65,9 +78,9 @@ class Supervised:
 
     @contextlib.asynccontextmanager
     async def beside(
-        self, *, listening_to: str | None, port: ReturningPort | None, stop: Callable[[], None]
+        self, *, listening_to: str | None, stop: Callable[[], None]
     ) -> AsyncIterator[None]:
-        """Beat, and look after the port, while the performance within goes on.
+        """Beat while the performance within goes on.
 
         Parameters
         ----------
@@ -76,39 +89,23 @@ class Supervised:
         stop
             Ends the performance.
         """
-        task = asyncio.create_task(self._keep_beating(listening_to, port, stop), name="upkeep")
+        task = asyncio.create_task(self._keep_beating(listening_to, stop), name="beats")
         try:
             yield
         finally:
             task.cancel()
 
-    async def _keep_beating(
-        self, listening_to: str | None, port: ReturningPort | None, stop: Callable[[], None]
-    ) -> None:
-        since_look_s = 0.0
+    async def _keep_beating(self, listening_to: str | None, stop: Callable[[], None]) -> None:
         while True:
-            if port is not None and since_look_s >= LOOK_S:
-                self._look_after(port)
-                since_look_s = 0.0
-            if not self.beat(input=listening_to, **_described(port)):
+            if not self.beat(input=listening_to):
                 stop()
             await asyncio.sleep(BEAT_S)
-            since_look_s += BEAT_S
-
-    def _look_after(self, port: ReturningPort) -> None:
-        """Look after the port; whatever a MIDI library comes up with, the beats go on."""
-        try:
-            port.look_after()
-        except Exception as error:
-            _log.error("midi.look_failed", port=port.name, reason=repr(error))
 
 
-def _described(port: ReturningPort | None) -> dict[str, object]:
-    """Say who would have to be told that no note sounds any more."""
-    if port is None:
-        return {"channels": [], "system": None, "receivers": []}
-    return {
-        "channels": port.channels,
-        "system": None if port.port is None else port.port.system,
-        "receivers": port.receivers,
-    }
+def _inherited(name: str) -> int | None:
+    """Take a descriptor that was handed down, which whoever is left behind must not keep open."""
+    if name not in os.environ:
+        return None
+    fd = int(os.environ[name])
+    os.set_inheritable(fd, False)
+    return fd

@@ -1,161 +1,117 @@
-"""Supervisor: a small parent that keeps a performer alive, and silences the ports if it dies.
+"""Supervisor: a small parent that keeps a performer alive, and silences the port if it dies.
 
-Run as ``python -m realtime.supervisor`` with the options of ``realtime.perform``, which does so
-itself with ``--headless``. It owns nothing real-time and imports nothing heavy: 20 MB, asleep but
-for a few beats a second. The performer says through a pipe that its loop turns and who hears it;
-when the pipe closes the performer is dead. Then every note is ended on the ports it was heard at,
-and it is started again: at once after a device that went away, soon after anything else, and not
-any more when it keeps dying.
+Run as ``python -m realtime.supervisor PORT`` with the options of ``realtime.perform``, which does
+so itself with ``--headless``. It owns nothing real-time and imports nothing heavy, asleep but for
+the performer's beats. When a performer dies or hangs, every note is ended through the keeper's
+port, and an understudy that was waiting plays on: at once after a device that went away, soon after
+anything else, and not any more when performers keep dying.
 """
 
-import contextlib
-import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from realtime.at_once import write_at_once
-from realtime.panic import end_all_notes_apart
+import structlog
+
+from realtime.telemetry import configure_logging, keep_short
+from realtime.troupe import Keeper, Performer, keeper
 
 DEVICE_GONE: Final = 75
 """Exit code of a performer whose audio input went away (EX_TEMPFAIL): to be started again."""
 
-BEAT_FD: Final = "MUSICHAL_BEAT_FD"
-LAST_BEAT: Final = "MUSICHAL_LAST_BEAT"
-"""Names in the environment: the pipe's descriptor, and what the last performer said of itself."""
+NO_PORT: Final = "none"
+LOG: Final = "MUSICHAL_LOG"
+"""Name in the environment: the file that stderr goes to, if nobody else keeps it short."""
 
 _TICK_S: Final = 0.1
-_HUNG_S: Final = 1.5
-_PREPARING_S: Final = 300.0
-_ENDING_S: Final = 20.0
+_SETTLED_S: Final = 3.0
+"""How long a performer plays before its understudy gets ready, a second's work for one core."""
+
 _MOST_DEATHS: Final = 5
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
-class Performer:
-    """One process that performs, and what it has said.
-
-    Parameters
-    ----------
-    command
-        What to run.
-    last_beat
-        What the one before it said of itself.
-
-    Attributes
-    ----------
-    last_beat : dict
-        What it said while it played: its input, its port's system, channels and receivers.
-    """
-
-    def __init__(self, command: Sequence[str], last_beat: dict[str, Any]) -> None:
-        read_fd, write_fd = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, BEAT_FD: str(write_fd), LAST_BEAT: json.dumps(last_beat)},
-                pass_fds=(write_fd,),
-                process_group=0,  # a terminal's Ctrl-C comes through the supervisor, once
-            )
-        finally:
-            os.close(write_fd)
-        os.set_blocking(read_fd, False)
-        self._fd = read_fd
-        self._said = b""
-        self._silent_s = 0.0
-        self.has_played = False
-        self.last_beat = last_beat
-        self.was_hung = False
-        self._limit_s = _PREPARING_S
-
-    def wait_ended(self, tick_s: float) -> bool:
-        """Listen for a moment, kill it if it hangs, and say whether it has ended."""
-        began_s = time.monotonic()
-        readable = bool(select.select([self._fd], [], [], tick_s)[0])
-        is_silent = readable and not self._listen()
-        if is_silent and not self._ends_within(_HUNG_S):
-            self.was_hung = True
-            self._process.kill()
-            self._process.wait()
-        if self._process.poll() is not None:  # also if a process it left behind holds the pipe
-            os.close(self._fd)
-            return True
-        # a machine that slept, or a supervisor that was stopped, has not waited
-        self._silent_s += min(time.monotonic() - began_s, 2 * tick_s)
-        if self._silent_s > self._limit_s:
-            self.was_hung = True
-            self._process.kill()
-        return False
-
-    def end(self, number: int) -> None:
-        """Pass a signal on; from now on it has some time to end."""
-        self._process.send_signal(number)
-        self._silent_s = 0.0
-        self._limit_s = _ENDING_S
-
-    @property
-    def code(self) -> int:
-        """How it ended, negative if by a signal."""
-        return int(self._process.returncode)
-
-    def _ends_within(self, limit_s: float) -> bool:
-        try:
-            self._process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def _listen(self) -> bool:
-        """Take what it says, and say whether its end of the pipe is open."""
-        try:
-            heard = os.read(self._fd, 1 << 16)
-        except BlockingIOError:
-            return True
-        if not heard:
-            return False
-        *lines, self._said = (self._said + heard).split(b"\n")
-        for line in lines:
-            beat = json.loads(line)
-            self._silent_s = 0.0
-            if "ending" in beat:  # by itself, and its last words may take a while
-                self._limit_s = _ENDING_S
-            elif beat:
-                self.has_played = True
-                self.last_beat = beat
-                if self._limit_s == _PREPARING_S:
-                    self._limit_s = _HUNG_S
-        return True
+_log = structlog.get_logger()
 
 
-def supervise(command: Sequence[str]) -> int:
+class _Cast:
+    """Who performs, and who would be next."""
+
+    def __init__(self, command: Sequence[str], port_fd: int | None) -> None:
+        self._port_fd = port_fd
+        self.performer = Performer(command, port_fd)
+        self._again = [part for part in command if part != "--afresh"]
+        self._understudy: Performer | None = None
+
+    def prepare(self) -> None:
+        """Have an understudy get ready once the performer has settled in."""
+        since_s = self.performer.playing_since_s
+        if (
+            self._understudy is None
+            and since_s is not None
+            and time.monotonic() - since_s > _SETTLED_S
+        ):
+            self._understudy = Performer(self._again, self._port_fd)
+
+    def replace(self) -> None:
+        """Let the understudy perform, or a new one if it has not even lived so long."""
+        understudy, self._understudy = self._understudy, None
+        if understudy is not None and not understudy.is_alive:
+            understudy.dismiss()
+            understudy = None
+        self.performer = understudy or Performer(self._again, self._port_fd)
+
+    def dismiss(self) -> None:
+        """End the understudy."""
+        if self._understudy is not None:
+            self._understudy.dismiss()
+
+
+def supervise(command: Sequence[str], keeper: Keeper | None, log: Path | None = None) -> int:
     """Keep a command running until it ends as it should, and return its exit code."""
     passed_on = _SignalBox()
+    cast = _Cast(command, None if keeper is None else keeper.fd)
+    try:
+        return _keep_going(cast, keeper, passed_on, log)
+    finally:
+        cast.dismiss()
+        if keeper is not None:
+            keeper.close()
+
+
+def _keep_going(
+    cast: _Cast, keeper: Keeper | None, passed_on: "_SignalBox", log: Path | None
+) -> int:
     deaths: deque[float] = deque()
     last_beat: dict[str, Any] = {}
     has_played = False
-    unsilenced: dict[str, Any] = {}
     while True:
-        performer = Performer(command, last_beat)
-        _silence(unsilenced)  # while the next one starts, as this may take a second
+        performer = cast.performer
+        performer.call(last_beat)
         signals = 0
         while not performer.wait_ended(_TICK_S):
             for number in passed_on.take():
                 performer.end(number)
                 signals += 1
+            cast.prepare()
+            if keeper is not None and not keeper.is_well():
+                _log.error("supervisor.keeper_died")
+            if log is not None:
+                keep_short(log)
         code = performer.code
-        has_played |= performer.has_played
+        has_played |= performer.playing_since_s is not None
         last_beat = performer.last_beat
         if code == 0 or signals or (code > 0 and not has_played):
             return code if code >= 0 else 128 - code
-        unsilenced = last_beat
+        if keeper is not None:
+            keeper.end_all_notes()
         now_s = time.monotonic()
         while deaths and now_s - deaths[0] > _WITHIN_S:
             deaths.popleft()
@@ -163,12 +119,9 @@ def supervise(command: Sequence[str]) -> int:
         if is_death:
             deaths.append(now_s)
         how = "hung" if performer.was_hung else _how_it_ended(code)
-        if is_death and len(deaths) > 1:  # the next one waits, or does not come
-            _silence(unsilenced)
-            unsilenced = {}
-        _say("supervisor.performer_died", how=how)
+        _log.error("supervisor.performer_died", how=how)
         if is_death and len(deaths) >= _MOST_DEATHS:
-            _say(
+            _log.error(
                 "supervisor.gave_up",
                 notice=f"The performance has died {len(deaths)} times within a minute, last: "
                 f"{how}: see what it said before, and start it again.",
@@ -177,16 +130,7 @@ def supervise(command: Sequence[str]) -> int:
         delay_s = min(_LONGEST_DELAY_S, 0.5 * 2 ** (len(deaths) - 2))
         if passed_on.wait(delay_s if is_death and len(deaths) > 1 else 0.0):
             return 0
-        command = [part for part in command if part != "--afresh"]
-
-
-def _silence(last_beat: dict[str, Any]) -> None:
-    """End what may sound where a performer was heard."""
-    if last_beat:
-        told = end_all_notes_apart(
-            last_beat["system"], last_beat["receivers"], last_beat["channels"]
-        )
-        _say("supervisor.silenced", receivers=told)
+        cast.replace()
 
 
 class _SignalBox:
@@ -219,12 +163,15 @@ def _how_it_ended(code: int) -> str:
     return f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
 
 
-def _say(event: str, **data: object) -> None:
-    """Log a line, if anybody still reads it."""
-    line = json.dumps({"event": event, "level": "error", **data}) + "\n"
-    with contextlib.suppress(OSError):
-        write_at_once(sys.stderr.fileno(), line.encode())
+def main(port: str, *options: str) -> int:
+    """Perform with these options into that port, and return the exit code."""
+    configure_logging("info", is_pretty=False)
+    command = [sys.executable, "-m", "realtime.perform", *options]
+    log = os.environ.get(LOG)
+    return supervise(
+        command, None if port == NO_PORT else keeper(port), None if log is None else Path(log)
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(supervise([sys.executable, "-m", "realtime.perform", *sys.argv[1:]]))
+    sys.exit(main(*sys.argv[1:]))

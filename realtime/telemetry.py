@@ -4,14 +4,19 @@ Configured once by `perform`, used by the loop thread and by workers at start an
 never log; the heartbeat carries their counters once a second.
 """
 
+import contextlib
 import logging
 import os
+import shutil
 import sys
-from typing import TextIO
+from pathlib import Path
+from typing import Final, TextIO
 
 import structlog
 
 from realtime.at_once import write_at_once
+
+_LONGEST_LOG_BYTES: Final = 10_000_000
 
 
 class _Audience:
@@ -59,6 +64,17 @@ class _Audience:
         assert self._fd is not None
         os.dup2(nobody, self._fd)
         os.close(nobody)
+
+
+def keep_short(log: Path) -> None:
+    """Set a log that has grown long aside, in place of what was set aside before.
+
+    Whoever writes goes on at its begin, if they write to its end, as launchd has them do.
+    """
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > _LONGEST_LOG_BYTES:
+            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+            os.truncate(log, 0)
 
 
 def configure_logging(level: str, *, is_pretty: bool, stream: TextIO = sys.stderr) -> None:

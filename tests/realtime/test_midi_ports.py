@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from oracle.event import Note
 from realtime import midi_ports
 from realtime.midi import Message, NotePlayer
 from realtime.midi_ports import MidiPort, MidiPortError, open_port
+from realtime.returning_port import ReturningPort
 from tests.realtime.midi_doubles import HandScheduler
 
 CORE, ALSA, JACK = rtmidi.API_MACOSX_CORE, rtmidi.API_LINUX_ALSA, rtmidi.API_UNIX_JACK
@@ -279,6 +281,18 @@ class Ear:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
+    def start_anew(self) -> None:
+        """End it, and start another of its name."""
+        self.close()
+        self._process = started_ear()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        ended(self._process)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
     def connect(self, port_name: str) -> None:
         """Listen to a port."""
         subprocess.run(
@@ -292,20 +306,27 @@ class Ear:
         return [(message[0], message[1], message[2]) for message in map(bytes.fromhex, lines)]
 
 
+def started_ear() -> "subprocess.Popen[str]":
+    """Start an ear."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.realtime.jack_ear"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
 @pytest.fixture
 def ear(mortal_server: subprocess.Popen[bytes]) -> Iterator[Ear]:
     """Give an ear on the server."""
-    command = [sys.executable, "-m", "tests.realtime.jack_ear"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield Ear(process)
-        finally:
-            process.terminate()
-            ended(process)
+    ear = Ear(started_ear())
+    try:
+        yield ear
+    finally:
+        ear.close()
 
 
 @pytest.mark.jack
@@ -339,6 +360,24 @@ def test_a_jack_port_is_found_by_a_part_of_its_name(ear: Ear) -> None:
     ).stdout
     assert "ear:in" in ports
     assert "MusicHal" not in ports
+
+
+@pytest.mark.jack
+def test_a_synthesiser_that_is_started_anew_is_connected_again(ear: Ear) -> None:
+    """However quickly it was back."""
+    port = open_port("virtual")
+    ear.connect("MusicHal:MusicHal")
+    returning = ReturningPort("virtual", port)
+    returning.look_after()
+    assert returning.receivers == ["ear:in"]
+    ear.start_anew()
+    give_up_s = time.monotonic() + TIMEOUT_S
+    while port.receivers != ["ear:in"]:
+        assert time.monotonic() < give_up_s, "it is not connected again"
+        returning.look_after()
+    port.send((ON, 60, 64), 0.0)
+    assert ear.heard(1) == [(ON, 60, 64)]
+    returning.close()
 
 
 @pytest.mark.jack

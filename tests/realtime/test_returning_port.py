@@ -1,6 +1,7 @@
 """A MIDI port that goes is said once, and one that comes back is open again without a note left."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 
 import pytest
 import structlog
@@ -11,6 +12,8 @@ from realtime.midi_ports import MidiPort, MidiPortError
 from realtime.panic import ALL_NOTES_OFF
 from realtime.returning_port import ReturningPort
 from tests.realtime.midi_doubles import HandScheduler
+
+WAIT_S = 60
 
 
 class FakePort(MidiPort):
@@ -33,7 +36,11 @@ class FakePort(MidiPort):
     @property
     def receivers(self) -> list[str]:
         """Who hears it."""
-        return self.heard_by
+        return list(self.heard_by)
+
+    def gone(self, receivers: Sequence[str]) -> list[str]:
+        """Name those who are gone."""
+        return [name for name in receivers if name in self.absent]
 
     def connect(self, receivers: Iterable[str]) -> list[str]:
         """Let those hear it who are there."""
@@ -126,29 +133,69 @@ def test_those_who_heard_the_port_hear_it_again(machine: Machine) -> None:
     assert second.heard_by == ["synth:in", "recorder:in"] == port.receivers
 
 
+def test_whoever_is_started_anew_hears_it_again_and_whoever_left_does_not(
+    machine: Machine,
+) -> None:
+    """A synthesiser that goes and comes back while we play, and one that was disconnected."""
+    heard = FakePort("MusicHal", ("synth:in", "recorder:in"))
+    port = ReturningPort("virtual", heard, machine.open)
+    port.look_after()
+    heard.absent = {"synth:in"}
+    heard.heard_by = []
+    port.look_after()
+    assert port.receivers == ["synth:in"]
+    heard.absent.clear()
+    port.look_after()
+    assert heard.heard_by == ["synth:in"] == port.receivers
+
+
 def test_a_port_that_is_not_there_yet_is_opened_when_it_is(machine: Machine) -> None:
-    """As after a restart while the cable is out; who heard the last performer's hears this one."""
+    """As at a start while the cable is out, which is said once."""
     port = ReturningPort("nord", None, machine.open)
-    port.take_over(["synth:in"])
-    port.send((0x90, 60, 64), 0.0)
-    port.look_after()
-    machine.port = found = FakePort()
-    port.look_after()
-    assert (found.heard_by, port.name) == (["Nord", "synth:in"], "Nord")
+    with structlog.testing.capture_logs() as logged:
+        port.look_after()
+        port.send((0x90, 60, 64), 0.0)
+        port.look_after()
+        machine.port = found = FakePort()
+        port.look_after()
+    assert events(logged) == ["midi.port_awaited", "midi.port_returned"]
+    assert logged[1]["n_missed"] == 1
     assert found.sent[-1] == (0x80, 127, 0)
 
 
-def test_what_a_dead_performer_left_sounding_is_ended(machine: Machine) -> None:
-    """On its channels, whether the port is there at the restart or comes later."""
-    there = FakePort()
-    ReturningPort("nord", there, machine.open).take_over([], [2])
-    later = ReturningPort("nord", None, machine.open)
-    later.take_over([], [2])
-    machine.port = FakePort()
-    later.look_after()
-    assert there.sent == machine.port.sent
-    assert there.sent[0] == (0xB2, ALL_NOTES_OFF, 0)
-    assert len(there.sent) == 130
+def test_every_note_can_be_ended_on_the_channels_that_were_used(machine: Machine) -> None:
+    """Two controllers, then note by note; on none before anything was sent."""
+    nord = FakePort()
+    port = ReturningPort("nord", nord, machine.open)
+    port.end_all_notes()
+    assert nord.sent == []
+    port.send((0x92, 60, 64), 0.0)
+    port.end_all_notes()
+    assert nord.sent[1:3] == [(0xB2, ALL_NOTES_OFF, 0), (0xB2, 120, 0)]
+    assert nord.sent[3:] == [(0x82, pitch, 0) for pitch in range(128)]
+
+
+def test_a_look_that_fails_or_hangs_keeps_nobody(machine: Machine) -> None:
+    """Whatever a MIDI library comes up with is said, and messages go out all the same."""
+    looked, may_go_on = threading.Event(), threading.Event()
+
+    class Unlucky(FakePort):
+        @property
+        def is_heard(self) -> bool:
+            looked.set()
+            may_go_on.wait(WAIT_S)
+            raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "a client's name")
+
+    port = ReturningPort("nord", nord := Unlucky(), machine.open)
+    with structlog.testing.capture_logs() as logged:
+        port.start()
+        assert looked.wait(WAIT_S)
+        port.send((0x90, 60, 64), 0.0)
+        assert nord.sent == [(0x90, 60, 64)]
+        may_go_on.set()
+        port.close()
+    assert set(events(logged)) == {"midi.look_failed"}
+    assert nord.n_closed == 1
 
 
 def test_a_port_that_never_comes_back_is_said_in_the_end(machine: Machine) -> None:

@@ -37,7 +37,10 @@ def test_the_launchd_agent_runs_this_interpreter_with_these_options() -> None:
     agent = plistlib.loads(SERVICE.launchd(Path("/logs")))
     assert agent["ProgramArguments"] == EXPECTED
     assert agent["WorkingDirectory"] == "/tmp"
-    assert agent["EnvironmentVariables"] == {"NUMBA_CACHE_DIR": "/tmp/kernels 1"}
+    assert agent["EnvironmentVariables"] == {
+        "NUMBA_CACHE_DIR": "/tmp/kernels 1",
+        "MUSICHAL_LOG": agent["StandardErrorPath"],
+    }
     assert (agent["RunAtLoad"], agent["KeepAlive"]) == (True, {"SuccessfulExit": False})
 
 

@@ -1,53 +1,61 @@
 """The supervisor: a performer that dies is silenced and started again, one that ends is not."""
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+from structlog.testing import capture_logs
 
-from realtime import supervised, supervisor
-from realtime.panic import panic_messages
-from realtime.returning_port import ReturningPort
+from realtime import supervisor, telemetry, troupe
 from realtime.supervised import Supervised
-from realtime.supervisor import BEAT_FD, DEVICE_GONE, LAST_BEAT
+from realtime.supervisor import DEVICE_GONE, supervise
+from realtime.troupe import BEAT_FD, CALL_FD, END_ALL, PORT_FD, Keeper
 from tests.conftest import REPOSITORY
 
 WAIT_S = 60
-PLAYING = {"input": "loop", "channels": [0], "system": 7, "receivers": ["synth"]}
+PLAYING = {"input": "loop"}
 
 
-TOLD = (7, ["synth"], [0])
+class FakeKeeper(Keeper):
+    """Counts what a keeper is told."""
+
+    def __init__(self) -> None:
+        self.fd = os.open(os.devnull, os.O_WRONLY)
+        self.n_silenced = 0
+        self.n_closed = 0
+
+    def is_well(self) -> bool:
+        """It is."""
+        return True
+
+    def end_all_notes(self) -> None:
+        """Count."""
+        self.n_silenced += 1
+
+    def close(self) -> None:
+        """Count."""
+        os.close(self.fd)
+        self.n_closed += 1
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """Give what ports were told instead of telling them."""
-    told: list[tuple[object, ...]] = []
-
-    def tell(*whom: object) -> list[str]:
-        told.append(whom)
-        return ["synth"]
-
-    monkeypatch.setattr(supervisor, "end_all_notes_apart", tell)
-    return told
+def keeper() -> FakeKeeper:
+    """Give a keeper without a port."""
+    return FakeKeeper()
 
 
 @pytest.fixture
-def stage(
-    told: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Path]:
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Supervise without MIDI, delays or a hand on this process's signals, in a folder."""
     monkeypatch.setattr(supervisor, "_LONGEST_DELAY_S", 0.0)
-    monkeypatch.setattr(supervisor, "_HUNG_S", 60.0)  # a busy machine is no hanging performer
+    monkeypatch.setattr(troupe, "HUNG_S", 60.0)  # a busy machine is no hanging performer
     handlers = {number: signal.getsignal(number) for number in supervisor._SIGNALS}
     monkeypatch.chdir(tmp_path)
     yield tmp_path
@@ -57,16 +65,23 @@ def stage(
 
 
 def performer(*lives: str) -> list[str]:
-    """Give a command that does another thing each time it is run, and `beat`s as it likes."""
+    """Give a command that does another thing each time it is called, and `beat`s as it likes."""
     head = f"""
 import json, os, pathlib, signal, sys, time
+begun = pathlib.Path("begun").open("a").write("x")
+call = open(int(os.environ[{CALL_FD!r}])).readline()
+call or sys.exit(0)
 with open("lives", "a") as file:
-    file.write(json.dumps([sys.argv[1:], os.environ[{LAST_BEAT!r}]]) + "\\n")
+    file.write(json.dumps([sys.argv[1:], call]) + "\\n")
 life = len(pathlib.Path("lives").read_text().splitlines())
 def beat(**said):
     os.write(int(os.environ[{BEAT_FD!r}]), json.dumps(said).encode() + b"\\n")
 def play():
     beat(**{PLAYING!r})
+def play_beside(n):
+    while len(pathlib.Path("begun").read_text()) < n:
+        play()
+        time.sleep(0.05)
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -83,70 +98,87 @@ def lives(folder: Path) -> list[tuple[list[str], dict[str, object]]]:
     return [(arguments, json.loads(last)) for arguments, last in lines]
 
 
-def said(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    """Give what the supervisor logged."""
-    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-
-
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_a_performer_that_ends_before_it_played_is_not_started_again(
-    stage: Path, told: list[object], code: int
+    stage: Path, keeper: FakeKeeper, code: int
 ) -> None:
     """What was wrong is the player's to mend, and was said; its exit code is handed on."""
-    assert supervisor.supervise(performer(f"sys.exit({code})")) == code
+    assert supervise(performer(f"sys.exit({code})"), keeper) == code
     assert len(lives(stage)) == 1
-    assert told == []
+    assert (keeper.n_silenced, keeper.n_closed) == (0, 1)
 
 
-def test_one_that_is_killed_is_silenced_and_started_again(
-    stage: Path, told: list[object], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_one_that_is_killed_is_silenced_and_started_again(stage: Path, keeper: FakeKeeper) -> None:
     """The next one learns what the last said of itself, and is not asked to begin afresh again."""
     command = [*performer("play(); die()", "play(); sys.exit(0)"), "--afresh", "--seed", "1"]
-    assert supervisor.supervise(command) == 0
+    with capture_logs() as said:
+        assert supervise(command, keeper) == 0
     assert lives(stage) == [(["--afresh", "--seed", "1"], {}), (["--seed", "1"], PLAYING)]
-    assert told == [TOLD]
-    silenced, died = sorted(said(capfd), key=lambda line: line["event"] != "supervisor.silenced")
-    assert (died["event"], died["how"]) == ("supervisor.performer_died", "killed by SIGKILL")
-    assert (silenced["event"], silenced["receivers"]) == ("supervisor.silenced", ["synth"])
+    assert keeper.n_silenced == 1
+    assert [(line["event"], line["how"]) for line in said] == [
+        ("supervisor.performer_died", "killed by SIGKILL")
+    ]
+
+
+def test_an_understudy_waits_for_its_call_and_is_not_begun_afresh(
+    stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ready before the performer dies, and one that is not called ends with the rest."""
+    monkeypatch.setattr(supervisor, "_SETTLED_S", 0.0)
+    command = performer("play_beside(2); die()", "play_beside(3)")
+    assert supervise([*command, "--afresh"], keeper) == 0
+    assert lives(stage) == [(["--afresh"], {}), ([], PLAYING)]
+    assert (stage / "begun").read_text() == "xxx"
+
+
+def test_an_understudy_that_died_while_it_waited_is_replaced(
+    stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one that is started when it is needed."""
+    monkeypatch.setattr(supervisor, "_SETTLED_S", 0.0)
+    command = performer("play_beside(2); time.sleep(0.2); die()", "sys.exit(0)")
+    command[-1] = command[-1].replace("call = ", 'os.path.getsize("begun") == 2 and die(); call = ')
+    command[-1] = command[-1].replace("begun = ", "def die():\n    os._exit(1)\nbegun = ", 1)
+    assert supervise(command, keeper) == 0
+    assert len(lives(stage)) == 2
+    assert (stage / "begun").read_text() == "xxx"
 
 
 def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> None:
     """However often it does."""
     gone = f"play(); sys.exit({DEVICE_GONE})"
-    assert supervisor.supervise(performer(*[gone] * 8, "sys.exit(0)")) == 0
+    assert supervise(performer(*[gone] * 8, "sys.exit(0)"), None) == 0
     assert len(lives(stage)) == 9
 
 
 def test_one_that_keeps_dying_is_given_up_with_one_sentence(
-    stage: Path, told: list[object], capfd: pytest.CaptureFixture[str]
+    stage: Path, keeper: FakeKeeper
 ) -> None:
     """After five deaths within a minute."""
-    assert supervisor.supervise(performer(*["play(); sys.exit(1)"] * 9)) == 1
-    assert len(lives(stage)) == len(told) == 5
-    *_, last = said(capfd)
-    assert last["event"] == "supervisor.gave_up"
-    assert str(last["notice"]).startswith("The performance has died 5 times within a minute")
+    with capture_logs() as said:
+        assert supervise(performer(*["play(); sys.exit(1)"] * 9), keeper) == 1
+    assert len(lives(stage)) == keeper.n_silenced == 5
+    assert said[-1]["event"] == "supervisor.gave_up"
+    assert said[-1]["notice"].startswith("The performance has died 5 times within a minute")
 
 
-def test_one_that_hangs_is_killed(
-    stage: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_one_that_hangs_is_killed(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only once it has played: preparing takes its time."""
-    monkeypatch.setattr(supervisor, "_HUNG_S", 0.3)
+    monkeypatch.setattr(troupe, "HUNG_S", 0.3)
     hung = "time.sleep(0.5); play(); time.sleep(600)"
-    assert supervisor.supervise(performer(hung, "sys.exit(0)")) == 0
-    assert said(capfd)[0]["how"] == "hung"
+    with capture_logs() as said:
+        assert supervise(performer(hung, "sys.exit(0)"), None) == 0
+    assert said[0]["how"] == "hung"
 
 
 def test_one_that_takes_its_time_to_end_is_let_end(
-    stage: Path, told: list[object], monkeypatch: pytest.MonkeyPatch
+    stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says that it ends, and then may write for longer than it may be silent while it plays."""
-    monkeypatch.setattr(supervisor, "_HUNG_S", 0.2)
-    assert supervisor.supervise(performer("play(); beat(ending=True); time.sleep(0.8)")) == 0
+    monkeypatch.setattr(troupe, "HUNG_S", 0.2)
+    assert supervise(performer("play(); beat(ending=True); time.sleep(0.8)"), keeper) == 0
     assert len(lives(stage)) == 1
-    assert told == []
+    assert keeper.n_silenced == 0
 
 
 def test_deaths_long_ago_do_not_count_when_a_device_goes(
@@ -155,44 +187,15 @@ def test_deaths_long_ago_do_not_count_when_a_device_goes(
     """Nor does a device that goes make up for them, or wait."""
     monkeypatch.setattr(supervisor, "_MOST_DEATHS", 2)
     gone = f"play(); sys.exit({DEVICE_GONE})"
-    assert supervisor.supervise(performer("play(); sys.exit(1)", gone, gone, "sys.exit(0)")) == 0
+    assert supervise(performer("play(); sys.exit(1)", gone, gone, "sys.exit(0)"), None) == 0
     assert len(lives(stage)) == 4
 
 
 def test_a_process_left_behind_does_not_keep_a_dead_performer(stage: Path) -> None:
     """Even one that holds the pipe."""
     leave = "play(); os.fork() or time.sleep(20); os._exit(3)"
-    assert supervisor.supervise(performer(leave, "sys.exit(0)")) == 0
+    assert supervise(performer(leave, "sys.exit(0)"), None) == 0
     assert len(lives(stage)) == 2
-
-
-def test_a_look_that_fails_does_not_stop_the_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a MIDI library comes up with is said, and the performance goes on."""
-
-    class Unlucky(ReturningPort):
-        def look_after(self) -> None:
-            raise UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "a client's name")
-
-    async def play() -> list[dict[str, object]]:
-        async with Supervised().beside(listening_to="x", port=Unlucky("x", None), stop=stop.set):
-            reader = asyncio.get_running_loop().run_in_executor(None, three_beats)
-            return await asyncio.wait_for(reader, WAIT_S)
-
-    def three_beats() -> list[dict[str, object]]:
-        return [json.loads(os.read(read_fd, 4096)) for _ in range(3)]
-
-    monkeypatch.setattr(supervised, "BEAT_S", 0.05)
-    monkeypatch.setattr(supervised, "LOOK_S", 0.0)
-    stop = threading.Event()
-    read_fd, write_fd = os.pipe()
-    monkeypatch.setenv(BEAT_FD, str(write_fd))
-    with structlog.testing.capture_logs() as logged:
-        beats = asyncio.run(play())
-    os.close(read_fd)
-    os.close(write_fd)
-    assert [beat["input"] for beat in beats] == ["x"] * 3
-    assert {line["event"] for line in logged} == {"midi.look_failed"}
-    assert not stop.is_set()
 
 
 def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> None:
@@ -202,10 +205,10 @@ def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> 
     )
     code = f"""
 import sys
-from realtime import supervisor
-supervisor._HUNG_S = 600.0
+from realtime import supervisor, telemetry, troupe
+troupe.HUNG_S = 600.0
 assert not {{"numpy", "numba", "rtmidi"}} & set(sys.modules), "the supervisor is light"
-sys.exit(supervisor.supervise({performer(polite + "; time.sleep(600)")!r}))
+sys.exit(supervisor.supervise({performer(polite + "; time.sleep(600)")!r}, None))
 """
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -220,22 +223,51 @@ sys.exit(supervisor.supervise({performer(polite + "; time.sleep(600)")!r}))
     assert len(lives(tmp_path)) == 1
 
 
+def test_a_log_is_kept_short_while_they_play(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said before is set aside once, and whoever writes goes on at its begin."""
+    monkeypatch.setattr(telemetry, "_LONGEST_LOG_BYTES", 4)
+    log = stage / "musichal.log"
+    log.write_text("old lines\n")
+    new = 'open("musichal.log", "a").write("new")'
+    wait = 'while not pathlib.Path("musichal.log.1").exists(): play(); time.sleep(0.05)'
+    assert supervise(performer(f"{wait}\n{new}"), None, log) == 0
+    assert (log.read_text(), (stage / "musichal.log.1").read_text()) == ("new", "old lines\n")
+
+
+def test_a_keeper_that_dies_is_started_again_and_nothing_sent_is_lost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was sent while none was there is read by the next; the last ends with the pipe."""
+    monkeypatch.setattr(troupe, "_AGAIN_S", 0.05)
+    out = tmp_path / "sent"
+    read = f"open({str(out)!r}, 'ab', 0).write(os.read(int(sys.argv[1]), 1))"
+    one = Keeper([sys.executable, "-S", "-c", f"import os, sys\n{read}\n{read}\n{read}"])
+    give_up_s = time.monotonic() + WAIT_S
+    one.end_all_notes()
+    os.write(one.fd, b"\x90\x40\x41")
+    while one.is_well():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.01)
+    one.close()
+    assert out.read_bytes() == END_ALL + b"\x90\x40\x41"
+
+
 def test_without_a_supervisor_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is expected."""
-    monkeypatch.delenv(BEAT_FD, raising=False)
+    for name in (BEAT_FD, CALL_FD, PORT_FD):
+        monkeypatch.delenv(name, raising=False)
     alone = Supervised()
     assert not alone
     assert alone.beat()
-    assert (alone.receivers, alone.input) == ([], None)
+    alone.wait_called(never)
+    assert (alone.port_fd, alone.input) == (None, None)
 
 
 def test_a_supervisor_hears_beats_and_its_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while its pipe is full, a beat never waits."""
     read_fd, write_fd = os.pipe()
     monkeypatch.setenv(BEAT_FD, str(write_fd))
-    monkeypatch.setenv(LAST_BEAT, json.dumps(PLAYING))
     performing = Supervised()
-    assert (performing.receivers, performing.input) == (["synth"], "loop")
     assert performing.beat(input="loop")
     assert os.read(read_fd, 100) == b'{"input": "loop"}\n'
     assert all(performing.beat(input="x" * 1000) for _ in range(1000))
@@ -244,8 +276,27 @@ def test_a_supervisor_hears_beats_and_its_end_is_noticed(monkeypatch: pytest.Mon
     os.close(write_fd)
 
 
-def test_a_panic_ends_every_pitch_of_a_channel() -> None:
-    """Two controllers, then note by note."""
-    messages = list(panic_messages([3]))
-    assert messages[:2] == [(0xB3, 123, 0), (0xB3, 120, 0)]
-    assert messages[2:] == [(0x83, pitch, 0) for pitch in range(128)]
+def test_one_that_is_called_learns_what_the_last_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not wait if the call is there; if it never comes, it ends without a word."""
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, json.dumps(PLAYING).encode() + b"\n")
+    monkeypatch.setenv(CALL_FD, str(read_fd))
+    called = Supervised()
+    called.wait_called(never)
+    assert called.input == "loop"
+    read_fd, write_fd = os.pipe()
+    monkeypatch.setenv(CALL_FD, str(read_fd))
+    waiting: list[bool] = []
+
+    def begin_waiting() -> None:
+        waiting.append(True)
+        os.close(write_fd)
+
+    with pytest.raises(SystemExit):
+        Supervised().wait_called(begin_waiting)
+    assert waiting == [True]
+
+
+def never() -> None:
+    """Must not be called."""
+    raise AssertionError

@@ -1,0 +1,84 @@
+"""Keeper: a process that holds the MIDI port, so that notes can be ended when a performer dies.
+
+Run by the supervisor as ``python -m realtime.keeper PORT FD``. Performers write messages of three
+bytes into a pipe, `KeptPort`, and the keeper sends them on: 0.1 ms later than they would be. When a
+performer is dead the supervisor writes `END_ALL`, and every note is ended through a port that is
+open and connected, on every MIDI system, without waiting for it to let a new client in. JACK in
+particular does so only a second after it lost one, and wakes nobody who heard that one until then;
+those who hear the keeper go on. The keeper ends when nobody is left who could write.
+"""
+
+import os
+import signal
+import sys
+from typing import Final
+
+import structlog
+
+from realtime.midi import Message
+from realtime.returning_port import ReturningPort
+from realtime.telemetry import configure_logging
+from realtime.troupe import END_ALL
+
+_CHUNK_BYTES: Final = 1024 * len(END_ALL)
+
+_log = structlog.get_logger()
+
+
+class KeptPort:
+    """A performer's note sink: the keeper's port. Loop thread only; sending never waits.
+
+    Parameters
+    ----------
+    fd
+        The pipe, which outlives this process and is not closed.
+    name
+        Of the port, as the player wants it.
+    """
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
+        self.name = name
+        self._n_missed = 0
+
+    def send(self, message: Message, at_s: float) -> None:
+        """Send a message now, whatever `at_s`; one that finds the pipe full is counted."""
+        try:
+            os.write(self._fd, bytes(message))
+        except OSError:  # nobody has read for minutes, or ever will
+            self._n_missed += 1
+
+    def close(self) -> None:
+        """Say what was missed; twice is once."""
+        if self._n_missed:
+            _log.error("midi.port_missed", port=self.name, n_missed=self._n_missed)
+            self._n_missed = 0
+
+
+def keep(port: ReturningPort, fd: int) -> None:
+    """Send what comes through a pipe to a port, and end every note when nothing can come."""
+    while content := os.read(fd, _CHUNK_BYTES):
+        for begin in range(0, len(content), len(END_ALL)):
+            message = content[begin : begin + len(END_ALL)]
+            if message == END_ALL:
+                port.end_all_notes()
+                _log.warning("midi.silenced", port=port.name, receivers=port.receivers)
+            else:
+                port.send((message[0], message[1], message[2]), 0.0)
+    port.end_all_notes()
+
+
+def main() -> None:
+    """Keep the port that the command line names."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends after those who play
+    configure_logging("info", is_pretty=False)
+    wanted, fd = sys.argv[1:]
+    port = ReturningPort(wanted, None)
+    port.start()
+    keep(port, int(fd))
+    port.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -157,6 +157,7 @@ class Engine:
                 player=player,
                 scheduler=self._scheduler,
                 clock=self._clock,
+                rate_hz=self._source.rate_hz,
                 budget=self._budget,
                 performance=self._performance,
                 ask=self._ask,
@@ -217,6 +218,7 @@ class Engine:
             if not self._is_heard_out() or responder.is_waiting:
                 continue
             self._source.check()
+            responder.stop()  # nobody is left to play on with
             last_ns = last_ns or monotonic_ns() + round(_LAST_NOTES_S * NS_PER_S)
             if not player.sounding_pitches or monotonic_ns() > last_ns:
                 return

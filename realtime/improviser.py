@@ -1,8 +1,10 @@
 """Improviser: what to play to what was heard, and what to learn from it.
 
 Loop thread only. It asks the memory for a state as its mode wants it and answers with the notes
-that state was learned from, so an answer is always music that someone played. What cannot be had is
-relaxed from the last named upwards, and reported. It knows no clock, port or thread.
+that state was learned from, so an answer is always music that someone played, at the loudness of
+the moment. When the player pauses, or when it leads, it plays on: a phrase of the memory in its own
+rhythm. What cannot be had is relaxed from the last named upwards, and reported. It knows no clock,
+port or thread: moments are positions in the stream.
 """
 
 from collections.abc import Callable
@@ -11,13 +13,16 @@ from typing import Final, Literal
 
 import numpy as np
 
+from oracle.beats import Beat
 from oracle.event import Event, Note
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
 from oracle.trace import Trace
 from oracle.transcriber import Attended, Transcriber
+from realtime.blend import Blend
 from realtime.forgetting import Aside, Forgetting, at_once
 from realtime.modes import Heard, Mode, Modes, Turn
+from realtime.phrase import Phrase
 
 Keep = Callable[[Event], None]
 """Keeps an event that was learned beyond this performance, without waiting."""
@@ -25,6 +30,7 @@ Keep = Callable[[Event], None]
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
 REST: Final = "rest"
+LEADING: Final = "leading"
 _WARM_UP_EVENTS: Final = 100
 """More than a new memory has room for."""
 
@@ -43,6 +49,8 @@ class ImproviserConfig:
         How much going on in the memory is preferred to jumping, 0 to 1.
     min_context
         How many states of common past a jump needs.
+    phrase_notes
+        After so many notes a phrase of its own is over; 0 to do nothing but answer.
     taboo_steps
         For how many answers a state is not played again if another will do.
     reflex_token_weight
@@ -58,7 +66,8 @@ class ImproviserConfig:
 
     mode: Literal["auto"] | Mode = "auto"
     is_learning: bool = True
-    continuity: float = 0.6
+    phrase_notes: int = 16
+    continuity: float = 0.85
     min_context: int = 1
     taboo_steps: int = 4
     reflex_token_weight: float = 0.3
@@ -69,6 +78,8 @@ class ImproviserConfig:
         self.navigation()
         if not 0 <= self.reflex_token_weight <= 1:
             raise ValueError(f"reflex_token_weight must be 0…1, got {self.reflex_token_weight}")
+        if self.phrase_notes < 0:
+            raise ValueError(f"phrase_notes must be ≥ 0, got {self.phrase_notes}")
         if self.max_events < 16:
             raise ValueError(f"max_events must be ≥ 16, got {self.max_events}")
 
@@ -84,7 +95,7 @@ class ImproviserConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What to play to one event.
+    """What to play to one event, or as one note of a phrase.
 
     Attributes
     ----------
@@ -100,6 +111,8 @@ class Answer:
         What was asked, considered and chosen; None if nobody did.
     turn
         The change of mode that came with this event, if one did.
+    transposition_semitones
+        By how much the notes were moved from those of the state.
     """
 
     notes: tuple[Note, ...]
@@ -108,6 +121,7 @@ class Answer:
     why: str
     trace: Trace | None = field(default=None, compare=False)
     turn: Turn | None = None
+    transposition_semitones: int = 0
 
 
 class Improviser:
@@ -123,6 +137,12 @@ class Improviser:
         Builds a shorter memory when this one has grown too long.
     keep
         Takes what was learned.
+
+    Attributes
+    ----------
+    next_s : float or None
+        When `play_on` is to be called next, in seconds since the stream's start; it may change with
+        every answer.
     """
 
     def __init__(
@@ -145,6 +165,10 @@ class Improviser:
         self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
         self._forgetting = Forgetting(config.max_events, aside)
         self._keep = keep
+        self._blend = Blend()
+        self._beat: Beat | None = None
+        self._phrase: Phrase | None = None
+        self.next_s: float | None = None
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
@@ -158,7 +182,9 @@ class Improviser:
 
     def attend(self, attack: np.void) -> Attended:
         """Take an ATTACK record, in the order of the stream, whatever becomes of the event."""
-        return self._transcriber.attend(attack)
+        attended = self._transcriber.attend(attack)
+        self._beat = attended.beat
+        return attended
 
     def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Decide what to play to an event that was attended to.
@@ -171,29 +197,90 @@ class Improviser:
             Whether that token has heard the event.
         """
         attack = attended.attack
+        onset_s = float(attack["onset_frame"]) / self._rate_hz
         pitch = float(attack["pitch"])
         weight = 1.0 if is_considered else self._config.reflex_token_weight
         heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
-        turn = self._modes.hear(heard, float(attack["onset_frame"]) / self._rate_hz)
+        turn = self._modes.hear(heard, onset_s)
+        if turn is not None or not self._modes.leads:
+            self._phrase, self.next_s = None, None
+        if self.next_s is not None and onset_s < self.next_s:
+            return Answer(notes=(), state=None, relaxed=(), why=LEADING)
         request = self._modes.request()
         if request is None:
-            return Answer(notes=(), state=None, relaxed=(), why=REST, turn=turn)
+            answer = Answer(notes=(), state=None, relaxed=(), why=REST, turn=turn)
+        else:
+            trace = self._navigator.step(request)
+            if self._modes.leads and self._config.phrase_notes:
+                self._begin_phrase(trace.state)
+            answer = self._answer(trace, turn)
+        if self._phrase is not None:
+            self._go_on(onset_s)
+        elif self._config.phrase_notes:
+            self.next_s = self._on_the_beat(self._modes.speaks_s())
+        return answer
+
+    def play_on(self) -> Answer:
+        """Decide what to play at `next_s`, unasked: the next note of a phrase, or its first.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing is to be played.
+        """
+        if self.next_s is None:
+            raise RuntimeError("there is nothing to play on with")
+        request = self._modes.phrase_request()
+        if request is None:
+            self._phrase, self.next_s = None, None
+            return Answer(notes=(), state=None, relaxed=(), why=REST)
         trace = self._navigator.step(request)
-        relaxed = tuple(relaxation.what for relaxation in trace.relaxed)
+        if self._phrase is None:
+            self._begin_phrase(trace.state)
+        answer = self._answer(trace, None)
+        self._go_on(self.next_s)
+        return answer
+
+    def _begin_phrase(self, state: int | None) -> None:
+        beat_s = None if self._beat is None else self._beat.period_s
+        self._phrase = Phrase.of(
+            self._memory, state or 0, self._blend, beat_s, self._config.phrase_notes
+        )
+
+    def _go_on(self, now_s: float) -> None:
+        """Say when the phrase goes on after what is played now, or the next one begins."""
+        assert self._phrase is not None
+        in_s = self._phrase.next_in_s(self._memory, self._navigator.state)
+        if in_s is not None:
+            self.next_s = now_s + in_s
+            return
+        self._phrase = None
+        self.next_s = self._on_the_beat(self._modes.speaks_again_s(now_s))
+
+    def _on_the_beat(self, time_s: float | None) -> float | None:
+        """Return the player's next beat from a time on, or the time itself where there is none."""
+        return time_s if time_s is None or self._beat is None else self._beat.next_s(time_s)
+
+    def _answer(self, trace: Trace, turn: Turn | None) -> Answer:
+        """Give the notes of the state that was chosen, and what led to it."""
+        semitones = 0 if self._phrase is None else self._phrase.transposition_semitones
+        notes = () if trace.state is None else self._memory.notes(trace.state)
         return Answer(
-            notes=() if trace.state is None else self._memory.notes(trace.state),
+            notes=self._blend.sound(notes, semitones),
             state=trace.state,
-            relaxed=relaxed,
+            relaxed=tuple(relaxation.what for relaxation in trace.relaxed),
             why=NO_STATE if trace.why is None else trace.why.name.lower(),
             trace=trace,
             turn=turn,
+            transposition_semitones=semitones,
         )
 
     def learn(self, attended: Attended, body: np.void, token: int | None) -> bool:
-        """Learn an event that is over, and say whether it was learned."""
+        """Take an event that is over; learn it, unless told not to, and say whether it was."""
+        event = self._transcriber.complete(attended, body, token)
+        self._blend.hear(event.notes)
         if not self._config.is_learning:
             return False
-        event = self._transcriber.complete(attended, body, token)
         self._memory.learn(event)
         self._keep(event)
         shortened = self._forgetting.after_learning(self._memory)

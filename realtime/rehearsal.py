@@ -116,6 +116,7 @@ class Rehearsal:
         self._improviser = improviser
         self._budget = budget
         self._asked: list[tuple[int, int]] = []
+        self._n_heard = 0
 
     def run(self, seconds: float | None = None) -> None:
         """Play until the recording, or the first `seconds` of it, are over."""
@@ -126,6 +127,7 @@ class Rehearsal:
                 player=player,
                 scheduler=self._scheduler,
                 clock=clock,
+                rate_hz=self._rate_hz,
                 budget=Budget(self._budget),
                 performance=self._performance,
                 ask=self._ask,
@@ -140,6 +142,8 @@ class Rehearsal:
                     self._recognise(responder)
                 else:
                     responder.learn(record)
+            self._scheduler.advance(clock.monotonic_ns(self._n_heard))
+            responder.stop()
             self._scheduler.finish()
         self._performance.n_notes = player.n_notes
         self._performance.lost_outlets = player.n_lost_sinks
@@ -151,6 +155,7 @@ class Rehearsal:
             if n_left is not None:
                 block = block[:n_left]
                 n_left -= block.size
+            self._n_heard += block.size
             self._windows.append(block)
             yield from self._listener.hear(block)
             if n_left == 0:

@@ -2,8 +2,9 @@
 
 One thread, as fast as the machine can. The sound is heard again by the same listener, and the same
 memory is asked by the same improviser; what depended on the moment is taken from the recording:
-which events were answered, with which token, and whether that had heard enough. So the notes are
-the same, or something has changed; the exit code says which.
+in which order events were answered and learned and phrases played on, with which token, and whether
+that had heard enough. So the notes are the same, or something has changed; the exit code says
+which.
 """
 
 import argparse
@@ -16,14 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from models.errors import ModelsError
-from models.listener import ATTACK, Listener
+from models.listener import ATTACK, BODY, Listener
 from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.errors import OracleError
 from oracle.gesture import clock
 from oracle.graph_file import note_name
 from oracle.transcriber import Attended
 from realtime.errors import LiveError
-from realtime.improviser import Improviser
+from realtime.improviser import Answer, Improviser
 from realtime.session import Session, SessionError, read_session
 
 N_SHOWN: Final = 5
@@ -34,9 +35,8 @@ Played = list[list[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """One answer, then and now; None where there was none."""
+    """One answer, or one note of a phrase, then and now; None where there was none."""
 
-    index: int
     onset_s: float
     then: Played | None
     now: Played | None
@@ -72,30 +72,70 @@ def replay(session: Session) -> Iterator[Answered]:
     SessionError
         Its sound is not the one that was heard.
     """
-    attacks = {line["attack"]["index"]: line["attack"] for line in session.of_kind("attack")}
-    answers = {line["index"]: line for line in session.of_kind("answer")}
-    bodies = {line["body"]["index"]: line for line in session.of_kind("body")}
     improviser = Improviser(
         session.memory(), session.rate_hz, session.improviser, seed=session.seed
     )
-    heard: dict[int, Attended] = {}
-    for record in _records(session):
-        index = int(record["index"])
-        if record["kind"] == ATTACK and index in attacks:
-            _require_same(session, record, attacks.pop(index))
-            attended = heard[index] = improviser.attend(record)
-            if index in answers:
-                yield _answer(improviser, attended, answers.pop(index), session.rate_hz)
-        elif index in heard and index in bodies:
-            attended, line = heard.pop(index), bodies.pop(index)
-            if line["is_learned"]:
-                improviser.learn(attended, record, line["token"])
-    n_frames = session.n_frames if answers else 0
-    for index, line in answers.items():
-        noted = attacks.get(index)
-        if noted is not None and noted["decision_frame"] <= n_frames:  # it is not heard any more
-            onset_s = noted["onset_frame"] / session.rate_hz
-            yield Answered(index=index, onset_s=onset_s, then=line["notes"], now=None)
+    sound = _Sound(session)
+    attended: dict[int, Attended] = {}
+    onset_s = 0.0
+    for line in session.lines:
+        match line["kind"]:
+            case "attack":
+                noted = line["attack"]
+                attack = sound.find(ATTACK, noted["index"])
+                if attack is not None:
+                    _require_same(session, attack, noted)
+                    attended[noted["index"]] = improviser.attend(attack)
+                elif noted["decision_frame"] > sound.n_frames:
+                    return  # it was cut off
+                onset_s = noted["onset_frame"] / session.rate_hz
+            case "answer" if line["index"] in attended:
+                answer = improviser.answer(
+                    attended[line["index"]],
+                    token=line["token"],
+                    is_considered=line["is_considered"],
+                )
+                yield _answered(onset_s, line, answer)
+            case "played_on" if improviser.next_s is not None:
+                onset_s = improviser.next_s
+                yield _answered(onset_s, line, improviser.play_on())
+            case "answer" | "played_on":
+                yield Answered(onset_s=onset_s, then=line["notes"], now=None)
+            case "body" if line["body"]["index"] in attended:
+                body = sound.find(BODY, line["body"]["index"])
+                if body is not None:
+                    index = line["body"]["index"]
+                    improviser.learn(attended.pop(index), body, line["token"])
+
+
+class _Sound:
+    """The sound of a session, heard again as far as is needed.
+
+    Attributes
+    ----------
+    n_frames : int
+        Heard so far.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.n_frames = 0
+        self._records = self._hear(session)
+        self._found: dict[tuple[int, int], np.void] = {}
+
+    def find(self, kind: int, index: int) -> np.void | None:
+        """Hear on until the record of an event comes; None if it does not come any more."""
+        while (kind, index) not in self._found:
+            record = next(self._records, None)
+            if record is None:
+                return None
+            self._found[int(record["kind"]), int(record["index"])] = record
+        return self._found.pop((kind, index))
+
+    def _hear(self, session: Session) -> Iterator[np.void]:
+        listener = Listener(session.rate_hz, session.listener)
+        for block in session.blocks():
+            self.n_frames += block.size
+            yield from listener.hear(block)
 
 
 def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
@@ -106,7 +146,7 @@ def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
             f"The recording lacks {lost['n_lines']} lines and {lost['n_frames']} frames, as its "
             "disk was too slow."
         )
-    n_left_out = len(session.of_kind("answer")) - len(answers)
+    n_left_out = len(session.of_kind("answer")) + len(session.of_kind("played_on")) - len(answers)
     if n_left_out:
         yield f"The sound was cut off: {n_left_out} answers after its end are left out."
     if not others:
@@ -115,13 +155,6 @@ def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
     yield f"{len(others)} of {len(answers)} answers are not the same:"
     for answer in others[:N_SHOWN]:
         yield f"  {clock(answer.onset_s)}: {_names(answer.now)}, and was {_names(answer.then)}"
-
-
-def _records(session: Session) -> Iterator[np.void]:
-    """Hear the sound again."""
-    listener = Listener(session.rate_hz, session.listener)
-    for block in session.blocks():
-        yield from listener.hear(block)
 
 
 def _require_same(session: Session, attack: np.void, noted: dict[str, Any]) -> None:
@@ -135,17 +168,9 @@ def _require_same(session: Session, attack: np.void, noted: dict[str, Any]) -> N
         )
 
 
-def _answer(
-    improviser: Improviser, attended: Attended, line: dict[str, Any], rate_hz: int
-) -> Answered:
-    """Answer one event with what was known then."""
-    answer = improviser.answer(attended, token=line["token"], is_considered=line["is_considered"])
-    return Answered(
-        index=line["index"],
-        onset_s=int(attended.attack["onset_frame"]) / rate_hz,
-        then=line["notes"],
-        now=[list(note) for note in answer.notes],
-    )
+def _answered(onset_s: float, line: dict[str, Any], answer: Answer) -> Answered:
+    """Put what is answered now beside what was answered then."""
+    return Answered(onset_s=onset_s, then=line["notes"], now=[list(note) for note in answer.notes])
 
 
 def _names(notes: Played | None) -> str:

@@ -49,6 +49,8 @@ class Performance:
         Answers for which a part of the request had to be given up, by that part.
     modes
         The modes it was in, one after the other.
+    n_played_on
+        Times it played on unasked: what it plays in the player's pauses, and where it leads.
     input_dbfs
         Peak of the input's last second, `ZEROS_DBFS` where every sample was 0.
     """
@@ -66,6 +68,7 @@ class Performance:
     n_answers: int = 0
     n_considered: int = 0
     n_notes: int = 0
+    n_played_on: int = 0
     n_learned: int = 0
     n_learned_without_token: int = 0
     late_notes: int = 0
@@ -102,6 +105,7 @@ class Performance:
             "n_events": self.n_events,
             "n_answers": self.n_answers,
             "n_notes": self.n_notes,
+            "n_played_on": self.n_played_on,
             "n_learned": self.n_learned,
             "n_learned_without_token": self.n_learned_without_token,
             "unanswered": dict(sorted((+self.unanswered).items())),
@@ -215,8 +219,9 @@ def _counts(report: dict[str, Any]) -> str:
     relaxed = ", ".join(f"{part} {count}" for part, count in report["relaxed"].items())
     lines = [
         f"{report['n_events']} events heard, {report['n_answers']} answered "
-        f"({report['considered_share']:.0%} considered) with {report['n_notes']} notes"
-        + (f", {unanswered} not ({reasons})" if unanswered else ""),
+        f"({report['considered_share']:.0%} considered)"
+        + (f", {unanswered} not ({reasons})" if unanswered else "")
+        + f"; played on {report['n_played_on']} times; {report['n_notes']} notes in all",
         f"{report['n_learned']} events learned ({report['n_learned_without_token']} without a "
         f"token); requests relaxed: {relaxed or 'none'}; modes: "
         + (", ".join(report["modes"]) or "none"),

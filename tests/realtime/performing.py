@@ -1,4 +1,4 @@
-"""A performance put together as `perform` does it, with a source that bursts and a tidy end."""
+"""Performances put together as `perform` does it, live and in virtual time."""
 
 import asyncio
 import threading
@@ -23,12 +23,16 @@ from realtime.file_source import FileSource
 from realtime.improviser import Improviser, ImproviserConfig
 from realtime.input_level import InputLevel
 from realtime.midi import NOTE_ON, Message, NotePlayer
+from realtime.modes import Mode
 from realtime.panic import ALL_NOTES_OFF
+from realtime.rehearsal import Rehearsal
 from realtime.report import Performance
 from realtime.ring import Consumer, Observer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed
 from tests.realtime.midi_doubles import MemorySink
 from tests.realtime.stage_doubles import hanging_pitches
+
+Sent = list[tuple[float, Message]]
 
 STAGE_THREADS = {"listener", "encoder", "file decoder", "file pacer"}
 
@@ -193,3 +197,33 @@ class Stage:
         assert hanging_pitches(self.messages) == []
         assert self.sink.n_closed == 1
         assert self.sink.n_sent_at_close == len(self.sink.sent)
+
+
+def rehearse(
+    path: Path,
+    memory: Memory,
+    *,
+    block_frames: int = 128,
+    seed: int = 0,
+    seconds: float | None = None,
+    mode: Mode = "shadow",
+) -> tuple[Performance, Sent]:
+    """Play to a recording, and give what was measured and sent."""
+    file, sink, encoder = AudioFile(path), MemorySink(), SpectralEncoder()
+    config = ListenerConfig(heard_ms=memory.provenance.heard_ms)
+    performance = Performance()
+    rehearsal = Rehearsal(
+        file=file,
+        channel="mix",
+        block_frames=block_frames,
+        listener=Listener(file.rate_hz, config),
+        encoder=encoder,
+        codebook=Codebook(memory.centroids),
+        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(mode=mode), seed=seed),
+        make_player=lambda scheduler: NotePlayer([sink], scheduler),
+        budget=BudgetConfig(),
+        performance=performance,
+    )
+    rehearsal.run(seconds)
+    assert sink.n_closed == 1
+    return performance, sink.sent

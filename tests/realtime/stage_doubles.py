@@ -75,6 +75,9 @@ class FakeImproviser(Improviser):
         self.is_learning = True
         self.relaxed: tuple[str, ...] = ()
         self.while_deciding: Callable[[], object] = lambda: None
+        self.next_s = None
+        self.n_played_on = 0
+        self.plays_on_s: list[float | None] = []
 
     def attend(self, attack: np.void) -> Attended:
         """Attend to no more than that there is an event."""
@@ -89,6 +92,13 @@ class FakeImproviser(Improviser):
             return Answer(notes=(), state=None, relaxed=self.relaxed, why=NO_STATE)
         note = Note(pitch=60, velocity=64, duration_s=0.1)
         return Answer(notes=(note,), state=1, relaxed=self.relaxed, why="look_up")
+
+    def play_on(self) -> Answer:
+        """Play the E above, and go on as `plays_on_s` says."""
+        self.n_played_on += 1
+        self.next_s = self.plays_on_s.pop(0) if self.plays_on_s else None
+        note = Note(pitch=64, velocity=64, duration_s=0.1)
+        return Answer(notes=(note,), state=2, relaxed=(), why="continuation")
 
     def learn(self, attended: Attended, body: np.void, token: int | None) -> bool:
         """Learn, unless told not to."""

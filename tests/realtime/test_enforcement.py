@@ -81,6 +81,7 @@ def performed(pass_ms: tuple[float, float], budget: BudgetConfig) -> Performance
             player=player,
             scheduler=scheduler,
             clock=StreamClock.exact(RATE_HZ, 0),
+            rate_hz=RATE_HZ,
             budget=Budget(budget),
             performance=performance,
             ask=encoder.ask,

@@ -13,8 +13,18 @@ from models.encoder import EncoderSpec
 from oracle.event import DIM_INDEX, Event, EventTracker, Note
 from oracle.memory import Memory
 from oracle.provenance import Provenance
-from realtime.improviser import LIVE_SOURCE, NO_STATE, REST, Answer, Improviser, ImproviserConfig
-from realtime.modes import Turn
+from realtime.improviser import (
+    LEADING,
+    LIVE_SOURCE,
+    NO_STATE,
+    REST,
+    Answer,
+    Improviser,
+    ImproviserConfig,
+)
+from realtime.modes import MODES, PATIENCE_S, Mode, Turn
+from realtime.phrase import N_LEAST
+from realtime.phrasing import PHRASE_GAP_S
 from tests.realtime.stage_doubles import RATE_HZ, attack, body
 
 TOKENS = (0, 1, 2, 0, 1, 2, 0, 1)
@@ -176,6 +186,7 @@ def test_warming_up_changes_nothing() -> None:
         ({"min_context": -1}, "min_context must be 0…32, got -1"),
         ({"taboo_steps": -1}, "taboo_steps must be ≥ 0, got -1"),
         ({"reflex_token_weight": 1.5}, r"reflex_token_weight must be 0…1, got 1\.5"),
+        ({"phrase_notes": -1}, "phrase_notes must be ≥ 0, got -1"),
         ({"reflex_token_weight": math.nan}, "reflex_token_weight must be 0…1, got nan"),
     ],
 )
@@ -230,3 +241,116 @@ def test_a_rest_has_its_reason_and_a_change_of_mode_comes_with_its_answer() -> N
     assert (first.notes, first.state, first.why) == ((), None, REST)
     assert first.turn == Turn("imitate", "asked for")
     assert answered(player, attack(1, RATE_HZ), 0).turn is None
+
+
+def soloist(mode: Mode, *, phrase_notes: int = 16, seed: int = 0) -> Improviser:
+    """Make an improviser that goes on in the memory wherever it may."""
+    config = ImproviserConfig(mode=mode, phrase_notes=phrase_notes, continuity=1.0, taboo_steps=0)
+    return improviser(learned(), config, seed=seed)
+
+
+def phrases(player: Improviser, until_s: float) -> list[tuple[float, Answer]]:
+    """Let it play on as long as it wants to, and give when it played what."""
+    played = []
+    while player.next_s is not None and player.next_s < until_s:
+        played.append((player.next_s, player.play_on()))
+    return played
+
+
+def test_it_has_nothing_to_say_before_anything_was_heard() -> None:
+    """Whatever its mode."""
+    player = soloist("lead")
+    assert player.next_s is None
+    with pytest.raises(RuntimeError, match="nothing to play on with"):
+        player.play_on()
+
+
+@pytest.mark.parametrize("mode", ["mirror", "couple", "contrast"])
+def test_in_the_player_s_pause_it_goes_on_with_what_it_answered(mode: Mode) -> None:
+    """Once, in the memory's order and rhythm, from where the player's phrase has ended."""
+    player = soloist(mode)
+    answer = answered(player, attack(0, RATE_HZ, pitch=60.0), 0)
+    assert answer.state is not None
+    assert player.next_s == 1.0 + PHRASE_GAP_S
+    played = phrases(player, 60.0)
+    n_on = 8 - answer.state  # then there is no more of the memory
+    states = [answer.state for _, answer in played]
+    assert states[:n_on] == list(range(answer.state + 1, 9))
+    assert [at_s for at_s, _ in played[:n_on]] == [1.8 + 0.5 * i for i in range(n_on)]
+    assert len(played) >= N_LEAST
+    assert all(answer.notes for _, answer in played)
+    assert player.next_s is None
+
+
+def test_a_note_of_the_player_s_ends_the_phrase() -> None:
+    """It listens again, and is silent until the next pause."""
+    player = soloist("mirror")
+    answered(player, attack(0, RATE_HZ), 0)
+    player.play_on()
+    answered(player, attack(1, 3 * RATE_HZ), 0)
+    assert player.next_s == 3.0 + PHRASE_GAP_S
+
+
+def test_a_shadow_never_plays_unasked() -> None:
+    """Nor does anybody of whom no phrases are wanted."""
+    for mode in MODES:
+        player = soloist(mode, phrase_notes=16 if mode == "shadow" else 0)
+        for i in range(4):
+            answered(player, attack(i, (i + 1) * RATE_HZ), 0)
+            assert player.next_s is None
+
+
+def test_who_leads_plays_phrases_of_its_own_whatever_the_player_plays() -> None:
+    """The first note of a phrase answers; what comes before its end is heard, and has a reason."""
+    player = soloist("lead", phrase_notes=4)
+    player._navigator.place(1)
+    first = answered(player, attack(0, RATE_HZ), 0)
+    assert (first.state, player.next_s) == (2, 1.5)
+    meanwhile = answered(player, attack(1, round(1.2 * RATE_HZ)), 0)
+    assert (meanwhile.notes, meanwhile.why, player.next_s) == ((), LEADING, 1.5)
+    played = [player.play_on() for _ in range(3)]
+    assert [answer.state for answer in played] == [3, 4, 5]
+    assert player.next_s is not None
+    assert player.next_s > 3.0 + 0.5  # it breathes
+    resting = answered(player, attack(2, round(3.1 * RATE_HZ)), 0)
+    assert resting.why == LEADING
+
+
+def test_who_leads_ends_when_nobody_is_there_any_more() -> None:
+    """Some phrases after the player's last note."""
+    player = soloist("lead", phrase_notes=4)
+    answered(player, attack(0, RATE_HZ), 0)
+    times_s = [at_s for at_s, _ in phrases(player, 600.0)]
+    assert 4 < max(times_s) < PATIENCE_S + 10
+    assert player.next_s is None
+
+
+def test_a_phrase_is_moved_into_the_player_s_key_and_says_by_how_much() -> None:
+    """Whoever plays in D flat gets what was learned in C a semitone higher."""
+    player = soloist("mirror")
+    for i, pitch in enumerate((61, 63, 65, 73, 75, 77, 49, 51)):
+        attended = player.attend(attack(i, (i + 1) * RATE_HZ))
+        player.learn(attended, body(i, ((pitch, 64),)), 0)
+    answered(player, attack(9, 9 * RATE_HZ, pitch=63.0), 0)
+    player._navigator.place(1)
+    answer = player.play_on()
+    assert (answer.state, answer.transposition_semitones) == (2, 1)
+    assert [note.pitch for note in answer.notes] == [63]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_same_seed_plays_the_same_phrases(mode: Mode) -> None:
+    """At the same moments."""
+
+    def evening(seed: int) -> list[tuple[float, Answer]]:
+        player, played = soloist(mode, seed=seed), []
+        for i in range(12):
+            heard = attack(i, (3 * i + 1) * RATE_HZ, pitch=60.0 + i)
+            attended = player.attend(heard)
+            player.answer(attended, token=i % 3, is_considered=True)
+            player.learn(attended, body(i), i % 3)
+            played += phrases(player, 3 * i + 4.0)
+        return played
+
+    assert evening(5) == evening(5)
+    assert bool(evening(5)) == (mode != "shadow")

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.modes import COMPANY, HOLD_S, MODES, PHRASE_GAP_S, RESTS, Heard, Mode, Modes
+from realtime.modes import BREATH_S, COMPANY, HOLD_S, MODES, PATIENCE_S, Heard, Mode, Modes
+from realtime.phrasing import PHRASE_GAP_S
 
 INTERVAL_S = 0.25
 PHRASE_S = 4.0
@@ -41,7 +42,7 @@ def test_every_mode_has_a_request_or_rests_whatever_is_heard(mode: Mode) -> None
         modes = Modes(mode, seed=0)
         modes.hear(Heard(pitch, None, 0.3), 0.0)
         request = modes.request()
-        assert request is not None or mode == "imitate" or mode in RESTS
+        assert request is not None or mode == "imitate"
 
 
 def test_a_shadow_asks_for_what_was_heard() -> None:
@@ -61,10 +62,17 @@ def test_an_imitation_follows_some_notes_behind() -> None:
     assert [pitch_of(request) for request in asked[behind:]] == pitches[:-behind]
 
 
-def test_a_mirror_turns_the_phrase_upside_down() -> None:
-    """About its first note, a fifth above."""
+def test_a_mirror_turns_the_phrase_upside_down_in_the_key_of_the_moment() -> None:
+    """About its first note, a fifth above; a neighbour that was lately heard goes before."""
     asked = requests("mirror", [60, 62, 64, 60, 55])
-    assert [pitch_of(request) for request in asked] == [67, 65, 63, 67, 72]
+    assert [pitch_of(request) for request in asked] == [67, 65, 62, 67, 72]
+
+
+@pytest.mark.parametrize("mode", ["mirror", "couple", "contrast"])
+def test_a_note_whose_pitch_is_not_known_yet_counts_as_the_one_before(mode: Mode) -> None:
+    """It is not doubled by its gesture."""
+    known, unknown = requests(mode, [60, None])
+    assert known == unknown
 
 
 def test_company_is_a_consonance_in_the_key_of_the_moment() -> None:
@@ -83,11 +91,64 @@ def test_a_contrast_is_far_off_and_leaves_room() -> None:
     assert 0.3 < low.count(None) / len(low) < 0.5
 
 
-def test_a_lead_asks_for_nothing_but_the_key() -> None:
+def test_a_contrast_rests_for_some_notes_together() -> None:
+    """Not here and there: what it says are figures, and what it leaves is room."""
+    is_rest = [request is None for request in requests("contrast", [40] * 200)]
+    n_changes = sum(a != b for a, b in pairwise(is_rest))
+    assert 200 / 12 < n_changes < 200 / 2.5
+
+
+def test_a_lead_asks_for_nothing() -> None:
     """Whatever is played, it goes its way."""
-    first, other = (request for request in requests("lead", [60, 71]) if request is not None)
-    assert first == other
-    assert set(first) == {"tonal_fit"}
+    assert requests("lead", [60, 71]) == [{}, {}]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_speaks_where_the_player_s_phrase_has_ended(mode: Mode) -> None:
+    """After a pause that is one for such notes; a shadow never speaks first."""
+    modes = Modes(mode, seed=0)
+    for i in range(6):
+        modes.hear(note(), i * INTERVAL_S)
+    expected_s = None if mode == "shadow" else 5 * INTERVAL_S + PHRASE_GAP_S
+    assert modes.speaks_s() == expected_s
+
+
+def test_only_who_leads_speaks_again_and_not_to_nobody() -> None:
+    """It breathes in between, and ends when nothing has been heard for long."""
+    for mode in MODES:
+        modes = Modes(mode, seed=0)
+        modes.hear(note(), 1.0)
+        again_s = modes.speaks_again_s(4.0)
+        assert modes.leads == (again_s is not None) == (mode == "lead")
+        if again_s is not None:
+            assert BREATH_S[0] <= again_s - 4.0 <= BREATH_S[1]
+        assert modes.speaks_again_s(1.0 + PATIENCE_S + 0.1) is None
+
+
+def test_a_canon_ends_after_the_player_with_the_notes_it_owes() -> None:
+    """Those that were not followed yet, and then no more."""
+    modes = Modes("imitate", seed=0)
+    pitches = [60, 62, 64, 65, 67, 69]
+    asked = []
+    for i, pitch in enumerate(pitches):
+        modes.hear(note(pitch), i * INTERVAL_S)
+        asked.append(modes.request())
+    while (request := modes.phrase_request()) is not None:
+        asked.append(request)
+    assert [pitch_of(request) for request in asked if request is not None] == pitches
+
+
+def test_in_a_phrase_only_a_contrast_asks_for_something() -> None:
+    """And not so that it would leave the line; a canon has its own."""
+    for mode in MODES:
+        modes = Modes(mode, seed=0)
+        modes.hear(note(40), 0.0)
+        request = modes.phrase_request()
+        if mode == "imitate":
+            continue
+        assert request is not None
+        assert set(request) == ({"pitch"} if mode == "contrast" else set())
+        assert all(wanted["weight"] < 1 for wanted in request.values())
 
 
 def test_a_mode_that_was_asked_for_stays() -> None:

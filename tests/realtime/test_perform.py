@@ -36,7 +36,9 @@ from tests.commands import (
 
 pytestmark = pytest.mark.timeout(300)  # without a cache, compiling takes a minute
 
-REHEARSE = ("--memory", "solo.memory", "--input", "solo.wav", "--pace", "free")
+ANSWER = ("--memory", "solo.memory", "--mode", "shadow")
+"""Answers, and nothing unasked."""
+REHEARSE = (*ANSWER, "--input", "solo.wav", "--pace", "free")
 NOTHING_HERE = {"JACK_DEFAULT_SERVER": "none", "JACK_NO_START_SERVER": "1"}
 """No JACK server, so that what runs beside a test does not turn up in it."""
 

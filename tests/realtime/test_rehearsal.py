@@ -9,53 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.audio_file import AudioFile
-from models.codebook import Codebook
-from models.listener import Listener, ListenerConfig
-from models.spectral import SpectralEncoder
+from models.audio_file import TAIL_S, AudioFile
 from oracle.event import RHYTHM
 from oracle.memory import Memory
 from realtime import engine, perform
-from realtime.budget import BudgetConfig
-from realtime.improviser import Improviser, ImproviserConfig
-from realtime.midi import Message, NotePlayer
+from realtime.midi import NOTE_ON
 from realtime.opening import TAKE
-from realtime.rehearsal import Rehearsal, VirtualScheduler
-from realtime.report import Performance
-from tests.realtime.midi_doubles import MemorySink
-from tests.realtime.performing import Stage, paced
+from realtime.rehearsal import VirtualScheduler
+from tests.realtime.performing import Stage, paced, rehearse
 from tests.realtime.stage_doubles import hanging_pitches
-
-Sent = list[tuple[float, Message]]
-
-
-def rehearse(
-    path: Path,
-    memory: Memory,
-    *,
-    block_frames: int = 128,
-    seed: int = 0,
-    seconds: float | None = None,
-) -> tuple[Performance, Sent]:
-    """Play to a recording, and give what was measured and sent."""
-    file, sink, encoder = AudioFile(path), MemorySink(), SpectralEncoder()
-    config = ListenerConfig(heard_ms=memory.provenance.heard_ms)
-    performance = Performance()
-    rehearsal = Rehearsal(
-        file=file,
-        channel="mix",
-        block_frames=block_frames,
-        listener=Listener(file.rate_hz, config),
-        encoder=encoder,
-        codebook=Codebook(memory.centroids),
-        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(mode="shadow"), seed=seed),
-        make_player=lambda scheduler: NotePlayer([sink], scheduler),
-        budget=BudgetConfig(),
-        performance=performance,
-    )
-    rehearsal.run(seconds)
-    assert sink.n_closed == 1
-    return performance, sink.sent
 
 
 def test_calls_are_made_in_the_order_of_their_time_and_booking() -> None:
@@ -161,6 +123,19 @@ def test_the_same_command_writes_the_same_midi_file(
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
     assert written[0].startswith(b"MThd")
+
+
+def test_it_plays_on_in_the_pauses_and_no_longer_than_the_recording(take_memory: Path) -> None:
+    """The take leaves room for an answer: notes begin there, between the player's."""
+    performance, sent = rehearse(TAKE, Memory.load(take_memory), mode="couple")
+    n_note_ons = sum(message[0] == NOTE_ON for _, message in sent)
+    assert performance.n_answers == performance.n_events
+    assert performance.n_played_on > 5
+    assert performance.n_notes == n_note_ons >= performance.n_answers + performance.n_played_on
+    assert performance.event_latency.n == performance.n_answers
+    last_s = max(at_s for at_s, message in sent if message[0] == NOTE_ON)
+    assert last_s < AudioFile(TAKE).n_frames / AudioFile(TAKE).rate_hz + TAIL_S
+    assert hanging_pitches([message for _, message in sent]) == []
 
 
 def frames_of(memory: Memory, first: int, last: int) -> NDArray[np.float32]:

@@ -5,20 +5,23 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from realtime import engine, perform
+from oracle.memory import Memory
+from realtime import engine, perform, rehearsal, session_format
 from realtime.board import read_boards
 from realtime.doorbell import Doorbell
 from realtime.replay import main
+from realtime.responder import Responder
 from realtime.session import read_session
 from realtime.session_format import AUDIO, LINES, MEMORY, MIDI, REST
 from tests.commands import assert_refused, in_process
-from tests.realtime.performing import BurstSource, burst
+from tests.realtime.performing import BurstSource, burst, rehearse
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,43 @@ def test_the_notes_are_the_same(session: Path, capsys: pytest.CaptureFixture[str
         ended = in_process(main, [folder], capsys)
         assert ended.code == 0
         assert ended.out.endswith("answers performed again: all notes are the same.\n")
+
+
+@pytest.fixture
+def leading(session: Path, phrase: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what is decided in a rehearsal to the same sound, in which phrases are played on."""
+    copy = tmp_path / "leading"
+    shutil.copytree(session, copy)
+    head = json.loads((copy / LINES).read_text().splitlines()[0])
+    head["config"]["improviser"]["mode"] = "lead"
+    lines = [json.dumps(head) + "\n"]
+
+    def record(kind: str, **values: Any) -> None:
+        lines.append(session_format.line(kind, values))
+
+    monkeypatch.setattr(rehearsal, "Responder", partial(Responder, record=record))
+    memory = Memory.load(copy / MEMORY)
+    rehearse(phrase, memory, mode="lead", seed=head["seed"])
+    (copy / LINES).write_text("".join(lines))
+    return copy
+
+
+def test_phrases_are_played_on_again_with_the_same_notes(
+    leading: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the order of then among the answers; one that is missing changes what follows."""
+    kept = read_session(leading)
+    played_on = kept.of_kind("played_on")
+    assert len(played_on) > 3
+    ended = in_process(main, [leading], capsys)
+    assert ended.code == 0
+    assert int(ended.out.split()[0]) == len(played_on) + len(kept.of_kind("answer"))
+
+    def edit(line: dict[str, Any]) -> None:
+        if line == played_on[1]:
+            line["kind"] = "forgotten"
+
+    assert in_process(main, [edited(leading, tmp_path, edit)], capsys).code == 1
 
 
 def test_notes_that_are_not_the_same_are_shown(

@@ -40,7 +40,10 @@ def test_a_performance_without_events_has_a_report() -> None:
     report = Performance().as_dict({})
     assert report["considered_share"] == 0.0
     assert report["event_latency_ms"] == {"p50": 0.0, "p95": 0.0, "p99": 0.0, "max": 0.0}
-    assert "0 events heard, 0 answered (0% considered) with 0 notes\n" in printed(report)
+    assert (
+        "0 events heard, 0 answered (0% considered); played on 0 times; 0 notes in all\n"
+        in printed(report)
+    )
 
 
 def test_two_performances_share_nothing() -> None:
@@ -82,7 +85,7 @@ def test_the_table_holds_each_p99_against_its_budget() -> None:
 def test_the_counts_say_what_became_of_every_event() -> None:
     """In words, with reasons."""
     text = printed(performance().as_dict({}))
-    assert "4 events heard, 3 answered (67% considered) with 5 notes, 1 not (1 too late)" in text
+    assert "4 events heard, 3 answered (67% considered), 1 not (1 too late); played on" in text
     assert "4 events learned (0 without a token); requests relaxed: register 2, taboo 1" in text
     assert "17 silenced samples" in text
     assert "0 MIDI outlets" in text

@@ -13,7 +13,7 @@ from realtime.improviser import NO_STATE
 from realtime.midi import NOTE_ON, NotePlayer
 from realtime.monotonic import NS_PER_S
 from realtime.report import Performance
-from realtime.responder import Responder
+from realtime.responder import STALE_S, Responder
 from tests.realtime.midi_doubles import HandScheduler, MemorySink
 from tests.realtime.stage_doubles import (
     HEARD_MS,
@@ -46,6 +46,7 @@ class Stage:
             player=self.player,
             scheduler=self.scheduler,
             clock=StreamClock.exact(RATE_HZ, 0),
+            rate_hz=RATE_HZ,
             budget=Budget(budget or BudgetConfig()),
             performance=self.performance,
             ask=self._ask,
@@ -353,6 +354,52 @@ def test_the_stages_add_up_to_the_event_latency(stage: Stage) -> None:
     assert stage.performance.event_latency.max_ns == sum(stages.values()) == 44 * NS_PER_MS
 
 
+def test_a_phrase_is_played_when_it_is_due_and_is_no_answer(stage: Stage) -> None:
+    """In stream time, note after note; no event latency is taken of it."""
+    stage.improviser.plays_on_s = [1.25, 1.5, None]
+    stage.recognise(5, stage.hear())
+    stage.improviser.next_s = 1.0
+    stage.recognise(5, stage.hear(1))
+    stage.scheduler.advance(5.0)
+    assert stage.note_on_times_ms[2:] == [1000, 1250, 1500]
+    performance = stage.performance
+    assert (performance.n_played_on, performance.n_answers) == (3, 2)
+    assert performance.event_latency.n == 2
+    assert stage.scheduler.n_booked == 0
+
+
+def test_a_note_of_the_player_s_may_take_back_what_was_booked(stage: Stage) -> None:
+    """The improviser says anew with every answer when to play on, or not to."""
+    stage.improviser.next_s = 1.0
+    stage.recognise(5, stage.hear(0))
+    stage.improviser.next_s = None
+    stage.recognise(5, stage.hear(1))
+    stage.scheduler.advance(5.0)
+    assert stage.improviser.n_played_on == 0
+
+
+def test_nothing_is_played_on_with_once_stopped(stage: Stage) -> None:
+    """However long the phrase would have been."""
+    stage.improviser.next_s = 1.0
+    stage.recognise(5, stage.hear())
+    stage.responder.stop()
+    stage.scheduler.advance(5.0)
+    assert stage.improviser.n_played_on == 0
+    assert stage.scheduler.n_booked == 0
+
+
+@pytest.mark.parametrize(("behind_s", "n_played_on"), [(STALE_S - 0.01, 1), (STALE_S + 0.01, 0)])
+def test_a_phrase_that_is_far_behind_is_left(behind_s: float, n_played_on: int) -> None:
+    """A machine that slept does not catch up with what it meant to play; a late note is played."""
+    stage = Stage()
+    stage.scheduler.advance(9.0)
+    record = stage.hear()
+    stage.improviser.next_s = stage.scheduler.now_s() - behind_s
+    stage.recognise(5, record)
+    stage.scheduler.advance(1.0)
+    assert stage.improviser.n_played_on == n_played_on
+
+
 ACTIONS = st.one_of(
     st.tuples(st.just("hear"), st.sampled_from([5, 25, 48, 60])),
     st.tuples(st.just("token"), st.integers(0, 11)),
@@ -361,6 +408,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("wait"), st.integers(0, 60)),
     st.tuples(st.just("predict"), st.sampled_from([0, 15, 30])),
     st.tuples(st.just("silent"), st.integers(0, 1)),
+    st.tuples(st.just("phrase"), st.integers(0, 60)),
 )
 
 
@@ -388,12 +436,17 @@ def test_every_event_ends_as_one_answer_or_one_counted_reason(
                 stage.pass_ns = value * NS_PER_MS
             case "silent":
                 stage.improviser.is_silent = bool(value)
+            case "phrase":
+                stage.improviser.next_s = stage.scheduler.now_s() + value / 1000
     stage.responder.stop()
     stage.player.close()
     performance = stage.performance
     assert performance.n_events == len(heard)
     assert performance.n_events == performance.n_answers + sum(performance.unanswered.values())
-    assert performance.n_answers == performance.event_latency.n == len(stage.note_on_times_ms)
+    assert performance.n_answers == performance.event_latency.n
+    n_played_on = performance.n_played_on
+    assert n_played_on == stage.improviser.n_played_on
+    assert performance.n_answers + n_played_on == len(stage.note_on_times_ms)
     answered = [index for index, _, _ in stage.improviser.asked]
     taught = [index for index, _ in stage.improviser.taught]
     assert len(answered) == len(set(answered))

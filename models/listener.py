@@ -58,6 +58,8 @@ __all__ = [
     "hear_kernel",
 ]
 
+TINY = 1e-30
+"""An offset that decays in silence is 0 from here on: denormal numbers are slow."""
 RISE_S = 0.006
 BRIGHT_S = 0.008
 """How much of the newest sound says how loud and how bright an onset is."""
@@ -128,8 +130,7 @@ def hear_kernel(
     For a thread that never takes the GIL. `records` [EVENT_DTYPE] must have room for
     `Listener.max_records(frames.size)`.
     """
-    history, live = state.history, state.live[0]
-    mask = history.size - 1
+    live = state.live[0]
     n_records = 0
     i = 0
     while i < frames.size:
@@ -137,12 +138,8 @@ def hear_kernel(
         if live["phase"] == ATTACK_DUE:
             until = min(until, live["attack_frame"])
         n = min(until - live["position"], frames.size - i)
-        for j in range(n):
-            sample = frames[i + j]
-            is_sound = abs(sample) <= MAX_MAGNITUDE  # NaN is not
-            history[(live["position"] + j) & mask] = sample if is_sound else np.float32(0.0)
+        _take_in(state, frames[i : i + n])
         i += n
-        live["position"] += n
         if live["phase"] == ATTACK_DUE and live["position"] == live["attack_frame"]:
             n_records = _publish_attack(state, records, n_records)
         if live["position"] == live["next_hop_frame"]:
@@ -150,6 +147,26 @@ def hear_kernel(
             live["hop_index"] += 1
             live["next_hop_frame"] = int(np.round((live["hop_index"] + 1) * state.hop_frames))
     return n_records
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _take_in(state: ListenerState, frames: NDArray[np.float32]) -> None:
+    """Write frames to the history without their constant offset.
+
+    It is the mean of all frames as long as they are few, so exact from the first on: an offset
+    makes no onset where the stream begins.
+    """
+    history, live = state.history, state.live[0]
+    mask, position, offset = history.size - 1, live["position"], live["offset"]
+    for j in range(frames.size):
+        is_sound = abs(frames[j]) <= MAX_MAGNITUDE  # NaN is not
+        sample = float(frames[j]) if is_sound else 0.0
+        offset += max(1.0 / (position + 1), state.offset_share) * (sample - offset)
+        if abs(offset) < TINY:
+            offset = 0.0
+        history[position & mask] = sample - offset
+        position += 1
+    live["position"], live["offset"] = position, offset
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -5,6 +5,7 @@ can be handed it. Built by whichever thread builds the listener; touched afterwa
 that hears.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
@@ -72,6 +73,7 @@ popped_ns          0 here, as is `published_ns`: stamped by whoever carries the 
 _LIVE_DTYPE = np.dtype(
     [
         ("position", np.int64),  # frames heard
+        ("offset", np.float64),  # the constant in them
         ("hop_index", np.int64),
         ("next_hop_frame", np.int64),
         ("phase", np.int64),
@@ -90,6 +92,8 @@ _LIVE_DTYPE = np.dtype(
     align=True,
 )
 
+OFFSET_HZ = 1.0
+"""What moves slower is a constant offset."""
 FIRST_FORTE_DBFS = -12.0
 """Before anything louder was heard; with it velocities correlate by .87 with the take's score."""
 
@@ -179,6 +183,7 @@ class ListenerState(NamedTuple):
     sonority: SonorityState
     roughness: RoughnessState  # 186 ms
     rate_hz: float
+    offset_share: float  # by which the offset follows a frame
     hop_frames: float
     heard_frames: int
     refractory_frames: int
@@ -217,6 +222,7 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
         sonority=sonority_state(2 * n_fft, MAX_NOTES),
         roughness=roughness_state(4 * n_fft),
         rate_hz=rate_hz,
+        offset_share=1.0 - math.exp(-2.0 * math.pi * OFFSET_HZ / rate_hz),
         hop_frames=rate_hz / FRAMES_PER_S,
         heard_frames=heard_frames,
         refractory_frames=max(heard_frames, round(config.refractory_ms * 1e-3 * rate_hz)),

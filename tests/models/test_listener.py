@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.typing import NDArray
 
+from benchmarks._onsets import hear, score_events, score_onsets, score_solo
 from benchmarks._recordings import (
     planted_tones,
     read_drums,
@@ -21,7 +22,7 @@ from benchmarks._recordings import (
     read_solo,
     read_voice,
 )
-from benchmarks.listening import hear, score_events, score_onsets, score_pitch, score_solo
+from benchmarks._voice import score_pitch
 from models.audio_file import AudioFile
 from models.listener import ATTACK, BODY, EVENT_DTYPE, Listener, ListenerConfig, hear_kernel
 
@@ -92,19 +93,21 @@ def test_samples_that_are_no_numbers_count_as_zero() -> None:
 
 
 @pytest.mark.parametrize("offset", [-0.5, 0.2])
-def test_a_constant_offset_changes_neither_onsets_nor_notes(offset: float) -> None:
-    """Apart from the step with which it begins, before which nothing is looked at."""
-    lead = silence(0.5)
-    plain = Listener(RATE_HZ).hear(np.concatenate([lead, phrase()]))
-    frames = np.concatenate([lead, phrase()]) + np.float32(offset)
-    listener = Listener(RATE_HZ)
-    listener.hear(np.full(6 * RATE_HZ, offset, np.float32))
-    moved = listener.hear(frames)
-    attacks = moved[moved["kind"] == ATTACK]
-    expected = plain[plain["kind"] == ATTACK]
-    errors = attacks["onset_frame"][-4:] - 6 * RATE_HZ - expected["onset_frame"]
-    assert np.max(np.abs(errors)) < 0.005 * RATE_HZ
-    np.testing.assert_allclose(attacks["pitch"][-4:], expected["pitch"], atol=0.1)
+def test_a_constant_offset_changes_nothing(offset: float) -> None:
+    """It is taken for no event of its own and hides none, from the first frame on."""
+    frames = np.concatenate([silence(0.3), phrase()])
+    plain, moved = (Listener(RATE_HZ).hear(frames + np.float32(x)) for x in (0.0, offset))
+    assert moved["kind"].tolist() == plain["kind"].tolist()
+    for name, tolerance in (("onset_frame", 1), ("pitch", 1e-3), ("level_db", 1e-3)):
+        np.testing.assert_allclose(moved[name], plain[name], rtol=0, atol=tolerance)
+
+
+def test_an_offset_that_has_ended_is_forgotten_to_the_last_bit() -> None:
+    """What remained of it would become denormal numbers, which cost a hundred times as much."""
+    listener = Listener(8000)
+    listener.hear(np.full(100, 0.5, np.float32))
+    listener.hear(np.zeros(8000 * 12, np.float32))
+    assert listener.state.live[0]["offset"] == 0.0
 
 
 def test_clipping_keeps_onsets_and_pitch() -> None:
@@ -363,9 +366,10 @@ def test_the_singers_notes_are_found(shared_data: Path, gain_db: float) -> None:
 
 
 def test_the_singers_pitch_is_tracked(shared_data: Path) -> None:
-    """Raw pitch accuracy against the annotated f0."""
+    """Raw pitch and overall accuracy against the annotated f0."""
     score = score_pitch(read_voice(shared_data)[0], shared_data)
     assert score["raw_pitch_accuracy"] >= 0.97
+    assert score["overall_accuracy"] >= 0.965
 
 
 def test_the_solo_tones_have_the_pitch_they_name(shared_data: Path) -> None:

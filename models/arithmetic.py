@@ -44,7 +44,7 @@ class Arithmetic(Protocol):
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32.
 
-        In float32, and rounded at the end: where weights cancel out most of x, x is not rounded.
+        As exact as in float32, and rounded at the end: weights may cancel out most of x.
         """
         ...
 
@@ -151,8 +151,14 @@ class Prepacked:
 
     def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a product, as `Arithmetic` has it."""
-        result = torch.ops.mkldnn._linear_pointwise(x, weight, bias, *_after(is_gelu=True))
-        return self.keep(result)
+        product = torch.ops.mkldnn._linear_pointwise
+        after = _after(is_gelu=True)
+        result: Tensor = (
+            product(x, weight, bias, *after)
+            if self.dtype == torch.float32
+            else product(*_in_parts(x, weight, bias), None, *after)
+        )
+        return result
 
     def convolution(
         self,
@@ -196,12 +202,42 @@ def _by_rows(
     product = arithmetic.linear(rows, bias, is_gelu=True)
 
     def convolution(x: Tensor) -> Tensor:
-        x = functional.pad(x, (0, 0, padding, padding)).contiguous()
+        if padding:
+            x = functional.pad(x, (0, 0, padding, padding))
+        x = x.contiguous()
         n, n_steps = len(x), (x.shape[1] - kernel) // stride + 1
         shape = (n, n_steps, kernel * n_in)
         return product(x.as_strided(shape, (x.stride(0), stride * n_in, 1)))
 
     return convolution
+
+
+N_PARTS = 3
+"""Bfloat16 numbers that add up to a float32: 24 bits are three times 8."""
+
+
+def _in_parts(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Give factors in bfloat16 whose product is ``x @ weight.T + bias`` as float32 would have it.
+
+    What is below the last bit is left out. A kernel of 10 makes 63 columns, which AMX reads as two
+    tiles: 1.5 ms for a second of sound, where the product in float32 takes 4.4.
+    """
+    pairs = [(i, j) for i in range(N_PARTS) for j in range(N_PARTS - i)]
+    of_x, of_weight = _parts(x), _parts(weight)
+    ones = torch.ones((), dtype=torch.bfloat16).expand(*x.shape[:-1], N_PARTS)
+    return (
+        torch.cat([*(of_x[i] for i, _ in pairs), ones], -1),
+        torch.cat([*(of_weight[j] for _, j in pairs), *_parts(bias[:, None])], -1),
+    )
+
+
+def _parts(x: Tensor) -> list[Tensor]:
+    """Split float32 into bfloat16 numbers that add up to it, the largest first."""
+    parts = []
+    for _ in range(N_PARTS):
+        parts.append(x.to(torch.bfloat16))
+        x = x - parts[-1]
+    return parts
 
 
 def _after(*, is_gelu: bool) -> tuple[str, list[float], str]:

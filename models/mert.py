@@ -46,7 +46,7 @@ class Mert:
         n_steps: int,
     ) -> None:
         tensors = read(architecture.front_shapes())
-        self._first_two = _FirstTwo(architecture, arithmetic, tensors)
+        self._first = _First(architecture, arithmetic, tensors)
         self._convolutions = [
             arithmetic.convolution(
                 tensors[f"feature_extractor.conv_layers.{index}.conv.weight"],
@@ -54,7 +54,7 @@ class Mert:
                 stride=stride,
             )
             for index, stride in enumerate(architecture.conv_strides)
-            if index > 1
+            if index > 0
         ]
         self._projection_norm = (
             _norm(architecture, arithmetic, tensors, "feature_projection.layer_norm")
@@ -99,58 +99,40 @@ class Mert:
 
     def _convolve(self, window: Tensor) -> Tensor:
         """Give one window's features [shape=(1, n_steps, n_out)]."""
-        x = self._first_two(window)
+        x = self._first(window)
         for convolution in self._convolutions:
             x = convolution(x)
         return x
 
 
-class _FirstTwo:
-    """The first two convolutions, in two products and with nothing rearranged between them.
+class _First:
+    """The first convolution with its norm over time, in one product.
 
-    The first, with its norm over time: it is linear, so its output's mean and variance follow from
-    the mean and the covariance of the patches it reads, a kernel × kernel matrix instead of a pass
-    over the largest array of the model; a bias would be taken away by the norm. Its steps are
-    computed where the second reads them: a row holds all steps under one place of the second's
-    kernel, some of them twice, which costs less than to gather them.
+    It is linear, so its output's mean and variance follow from the mean and the covariance of the
+    patches it reads, a kernel × kernel matrix instead of a pass over the largest array of the
+    model; a bias would be taken away by the norm.
     """
 
     def __init__(
         self, architecture: Architecture, arithmetic: Arithmetic, tensors: Mapping[str, Tensor]
     ) -> None:
-        at = "feature_extractor.conv_layers"
-        self._arithmetic = arithmetic
-        self._kernel, kernel = architecture.conv_kernels[:2]
-        self._stride, stride = architecture.conv_strides[:2]
-        self._hop = self._stride * stride
-        self._reach = self._kernel + (kernel - 1) * self._stride
-        weight = tensors[f"{at}.0.conv.weight"][:, 0]
-        n = len(weight)
-        self._rows = torch.zeros(kernel, n, self._reach, device=arithmetic.device)
-        for place, row in enumerate(self._rows):
-            row[:, place * self._stride :][:, : self._kernel] = weight
-        self._weight = weight.to(arithmetic.device)
-        gain, bias = (part.to(arithmetic.device) for part in _pair(tensors, f"{at}.0.layer_norm"))
-        self._gain, self._bias = gain, bias.repeat(kernel)
-        second = tensors[f"{at}.1.conv.weight"]
-        self._second = arithmetic.linear(
-            second.mT.reshape(len(second), kernel * n),
-            tensors.get(f"{at}.1.conv.bias", torch.zeros(len(second))),
-            is_gelu=True,
-        )
+        at = "feature_extractor.conv_layers.0"
+        self._product = arithmetic.gelu_of
+        self._stride = architecture.conv_strides[0]
+        self._weight = tensors[f"{at}.conv.weight"][:, 0].to(arithmetic.device)
+        gain, bias = _pair(tensors, f"{at}.layer_norm")
+        self._gain, self._bias = gain.to(arithmetic.device), bias.to(arithmetic.device)
 
     def __call__(self, window: Tensor) -> Tensor:
         """Hear one window [shape=(1, n_frames)]."""
-        patches = window.unfold(1, self._kernel, self._stride)[0]  # (n_steps, kernel)
-        mean = patches.mean(0)
-        centred = patches - mean
-        covariance = centred.T @ centred / len(patches)
+        patches = window.unfold(1, self._weight.shape[1], self._stride)  # (1, n_steps, kernel)
+        mean = patches[0].mean(0)
+        centred = patches[0] - mean
+        covariance = centred.T @ centred / len(centred)
         variance = ((self._weight @ covariance) * self._weight).sum(1)
         gain = self._gain * torch.rsqrt(variance + NORM_EPSILON)
-        weight = (self._rows * gain[:, None]).flatten(0, 1)
-        bias = self._bias - (gain * (self._weight @ mean)).repeat(len(self._rows))
-        rows = window.unfold(1, self._reach, self._hop)
-        return self._second(self._arithmetic.gelu_of(rows, weight, bias))
+        bias = self._bias - gain * (self._weight @ mean)
+        return self._product(patches, self._weight * gain[:, None], bias)
 
 
 NORM_EPSILON = 1e-5

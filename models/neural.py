@@ -233,8 +233,9 @@ class _Embed:
     def _one(self, frames: Tensor, weights: Tensor) -> Tensor:
         """Embed windows of one length."""
         if self._is_normalising:
-            variance, mean = torch.var_mean(frames, dim=1, correction=0, keepdim=True)
-            frames = (frames - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
+            frames = frames - frames.mean(1, keepdim=True)
+            variance = frames.square().mean(1, keepdim=True)
+            frames = frames / torch.sqrt(variance + VARIANCE_FLOOR)
         states = self._hear(frames, len(weights))
         pooled = [weights @ states[layer].float() for layer in self._layers]
         if not self._layer_weights:

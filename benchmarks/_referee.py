@@ -7,12 +7,14 @@ stdin starts it; when it has played the recording so often, it prints one JSON o
 
 All times are frames of JACK's clock. A frame of the recording counts from the moment the cycle that
 carries it begins, plus its place in the block; a note-on from the cycle it is delivered in, plus
-its offset there.
+its offset there. When each note-on was received is noted by the monotonic clock too, which every
+process of a machine shares, so that it can be told afterwards which answer of the program it was.
 """
 
 import json
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -35,12 +37,15 @@ class Game:
         on through its repetitions, and its time.
     note_ons
         Times of the note-ons received.
+    received_ns
+        Monotonic times of the calls that delivered them.
     """
 
     rate_hz: int
     block_frames: int
     stretches: list[tuple[int, int]] = field(default_factory=list)
     note_ons: list[int] = field(default_factory=list)
+    received_ns: list[int] = field(default_factory=list)
     n_xruns: int = 0
 
     def time_of(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -76,6 +81,7 @@ def main() -> None:
             status, _, velocity = bytes(data)
             if status & 0xF0 == _NOTE_ON and velocity:
                 game.note_ons.append(now + offset)
+                game.received_ns.append(time.monotonic_ns())
         block = out.get_array()
         block[:] = 0.0
         if not is_playing.is_set():

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from benchmarks._accounts import Account, read_account
 from benchmarks._referee import MIDI_PORT, Game
 from benchmarks._run import REPOSITORY
 from realtime.patience import call_within
@@ -22,6 +23,7 @@ CAPTURE_PORTS: Final = "PortAudio:.*"
 TAKE: Final = REPOSITORY / "takes" / "calling_card.flac"
 
 _PERFORMER: Final = "realtime.perform"
+_SESSIONS: Final = "sessions"
 _SIGN_OF_LIFE: Final = "engine.heartbeat"
 _PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
 _LEAVING_S: Final = 20.0
@@ -65,6 +67,10 @@ class Performer:
         report: dict[str, Any] = json.loads((self.folder / "report.json").read_text())
         return report
 
+    def account(self) -> Account:
+        """Read what it recorded of its answers, once it has ended."""
+        return read_account(self.folder / _SESSIONS)
+
 
 def train(folder: Path, encoder: str) -> Path:
     """Learn the bundled take with an encoder and give the memory's path."""
@@ -89,6 +95,7 @@ def performer(
     module: str = "realtime.perform",
     midi_out: str = MIDI_PORT,
     max_events: int = 100_000,
+    is_recorded: bool = False,
 ) -> Iterator[Performer]:
     """Start the program with a memory of at most so many events, and end it in the end."""
     folder = memory.parent
@@ -96,6 +103,7 @@ def performer(
     settings.write_text(f'[improviser]\nmode = "{_MODE}"\nmax_events = {max_events}\n')
     command = [sys.executable, "-m", module, "--memory", str(memory), "--input", "default"]
     command += ["--config", str(settings), "--midi-out", midi_out, "--report", str(report)]
+    command += ["--record", str(folder / _SESSIONS)] if is_recorded else []
     start_s = time.monotonic()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -145,8 +153,8 @@ def play(referee: "subprocess.Popen[str]", longest_s: float) -> Game:
     return Game(**json.loads(said))
 
 
-def latencies_ms(game: Game, onsets: NDArray[np.int64], longest_ms: float) -> NDArray[np.float64]:
-    """Give how long after each onset the first note-on came, NaN where none came in time.
+def first_answers(game: Game, onsets: NDArray[np.int64], longest_ms: float) -> NDArray[np.int64]:
+    """Give the place among the note-ons of each onset's first answer, -1 where none came in time.
 
     Parameters
     ----------
@@ -155,12 +163,19 @@ def latencies_ms(game: Game, onsets: NDArray[np.int64], longest_ms: float) -> ND
     longest_ms
         What comes later, or after the next onset, answers something else.
     """
-    times = game.time_of(onsets)
-    notes = np.sort(np.array([*game.note_ons, np.iinfo(np.int64).max]))
-    answers = notes[np.searchsorted(notes, times)]
+    times, note_ons = game.time_of(onsets), np.array(game.note_ons, np.int64)
+    places = np.searchsorted(note_ons, times)
     ends = np.append(times[1:], np.iinfo(np.int64).max)
-    late_ms = (answers - times) * 1e3 / game.rate_hz
-    return np.where((answers < ends) & (late_ms <= longest_ms), late_ms, np.nan)
+    ends = np.minimum(ends, times + round(longest_ms * game.rate_hz / 1e3) + 1)
+    return np.where(places < np.searchsorted(note_ons, ends), places, -1)
+
+
+def latencies_ms(game: Game, onsets: NDArray[np.int64], longest_ms: float) -> NDArray[np.float64]:
+    """Give how long after each onset its first answer came, NaN where none did; see above."""
+    places = first_answers(game, onsets, longest_ms)
+    note_ons = np.array([*game.note_ons, 0], np.int64)
+    late_ms = (note_ons[places] - game.time_of(onsets)) * 1e3 / game.rate_hz
+    return np.where(places >= 0, late_ms, np.nan)
 
 
 def _log(folder: Path) -> str:

@@ -26,16 +26,11 @@ import numpy as np
 import psutil
 import soundfile
 
+from benchmarks._accounts import percentiles
 from benchmarks._jack import jack_server
 from benchmarks._run import Headline, run
 from benchmarks._stage import latencies_ms, performer, play, referee, train
-from benchmarks.latency import (
-    BLOCK_FRAMES,
-    LONGEST_MS,
-    RATE_HZ,
-    percentiles,
-    tones,
-)
+from benchmarks.latency import BLOCK_FRAMES, LONGEST_MS, RATE_HZ, tones
 
 MAX_EVENTS: Final = 1000
 

@@ -195,11 +195,12 @@ class Responder:
         token = None if in_use is None else in_use.token
         is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
         answer = self._improviser.answer(event.attended, token=token, is_considered=is_considered)
-        decided_ns = self._scheduler.now_ns()
+        sent_ns = decided_ns = self._scheduler.now_ns()
         if answer.notes:
             self._player.play(answer.notes)  # before anything is counted or written down
-            self._time_answer(event, in_use, deciding_ns, decided_ns)
-            if self._budget.is_late(event.onset_ns, self._scheduler.now_ns()):
+            sent_ns = self._scheduler.now_ns()
+            self._time_answer(event, in_use, deciding_ns, decided_ns, sent_ns)
+            if self._budget.is_late(event.onset_ns, sent_ns):
                 self._performance.late_notes += len(answer.notes)
         else:
             self._performance.unanswered[answer.why] += 1
@@ -215,6 +216,7 @@ class Responder:
             trace=answer.trace,
             deciding_ns=deciding_ns,
             decided_ns=decided_ns,
+            sent_ns=sent_ns,
         )
         if answer.turn is not None:
             self._record("mode", mode=answer.turn.mode, why=answer.turn.why)
@@ -271,9 +273,13 @@ class Responder:
         self._performance.n_events += 1
 
     def _time_answer(
-        self, event: _Event, in_use: _TokenInUse | None, deciding_ns: int, decided_ns: int
+        self,
+        event: _Event,
+        in_use: _TokenInUse | None,
+        deciding_ns: int,
+        decided_ns: int,
+        sent_ns: int,
     ) -> None:
-        sent_ns = self._scheduler.now_ns()
         performance = self._performance
         performance.n_answers += 1
         performance.stages["inference"].record(

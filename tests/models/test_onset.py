@@ -98,8 +98,8 @@ def test_the_kernels_run_without_the_compiler() -> None:
     code = (
         "import numpy as np\n"
         "from models.onset import _first_frame\n"
-        "history = np.zeros(256); history[100:] = 1 - 2 * (np.arange(156) % 2)\n"
-        "assert _first_frame(history, 0, 256) == 100\n"
+        "history = np.zeros(512); history[356:] = 1 - 2 * (np.arange(156) % 2)\n"
+        "assert _first_frame(history, 256, 512) == 356\n"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -27,7 +27,7 @@ _SESSIONS: Final = "sessions"
 _SIGN_OF_LIFE: Final = "engine.heartbeat"
 _PATIENCE_S: Final = 180.0  # the first start on a machine compiles the kernels
 _LEAVING_S: Final = 20.0
-_MODE: Final = "shadow"  # which answers every event
+_MODE: Final = "shadow"  # which answers every event; and nothing but answers, without phrases
 
 
 class StageError(Exception):
@@ -100,7 +100,9 @@ def performer(
     """Start the program with a memory of at most so many events, and end it in the end."""
     folder = memory.parent
     settings, report = folder / "config.toml", folder / "report.json"
-    settings.write_text(f'[improviser]\nmode = "{_MODE}"\nmax_events = {max_events}\n')
+    settings.write_text(
+        f'[improviser]\nmode = "{_MODE}"\nphrase_notes = 0\nmax_events = {max_events}\n'
+    )
     command = [sys.executable, "-m", module, "--memory", str(memory), "--input", "default"]
     command += ["--config", str(settings), "--midi-out", midi_out, "--report", str(report)]
     command += ["--record", str(folder / _SESSIONS)] if is_recorded else []

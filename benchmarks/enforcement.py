@@ -34,11 +34,12 @@ from realtime.budget import BudgetConfig
 from realtime.config import Config
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
+from realtime.ensemble import make_ensemble
 from realtime.file_source import FileSource
-from realtime.improviser import Improviser
 from realtime.input_level import InputLevel
 from realtime.learned import as_learned
 from realtime.midi import NotePlayer
+from realtime.recogniser import Recogniser
 from realtime.report import Performance
 from realtime.ring import Observer
 from realtime.telemetry import configure_logging
@@ -68,22 +69,21 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
     config = as_learned(Config(budget=replace(BudgetConfig(), target_ms=target_ms)), memory, TAKE)
     frames_ready = Doorbell()
     source = FileSource(AudioFile(TAKE), config.capture, frames_ready)
-    improviser = Improviser(memory, source.rate_hz, config.improviser, seed=0)
+    ensemble = make_ensemble([memory], source.rate_hz, config.improviser, seed=0)
     performance = Performance()
     engine = Engine(
         source=source,
         frames_ready=frames_ready,
         listener=Listener(source.rate_hz, config.listener),
-        encoder=SleepyEncoder(),
-        codebook=Codebook(memory.centroids),
-        improviser=improviser,
+        recognisers=[Recogniser(SleepyEncoder(), {0: Codebook(memory.centroids)})],
+        ensemble=ensemble,
         make_player=lambda scheduler: NotePlayer([], scheduler, config.midi),
         budget=config.budget,
         performance=performance,
         hop_s=config.encoder.hop_ms / 1e3,
         level=InputLevel(Observer(source.audio.ring), source.rate_hz, config.listener.gate_dbfs),
     )
-    improviser.warm_up()
+    ensemble.warm_up()
     engine.warm_up()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.run(asyncio.Event(), seconds))

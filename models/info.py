@@ -18,16 +18,10 @@ from typing import Any, Final
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from models.encoder import DEFAULT_ENCODER, Encoder, EncoderConfig, EncoderSpec
+from models.encoder import Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError, ModelsError
-from models.loading import load_encoder, restore_encoder
-from models.settings import (
-    DEFAULT_PATH,
-    SettingsError,
-    read_settings,
-    read_tables,
-    settings_from_table,
-)
+from models.loading import load_as_set, restore_encoder
+from models.settings import DEFAULT_PATH, read_settings, read_tables, settings_from_table
 from models.terminal import CommandLine, run_command
 
 N_WARM_UPS: Final = 5
@@ -135,27 +129,8 @@ def load(name: str | None, config: EncoderConfig) -> Encoder:
         There is none, or it cannot be built.
     """
     if name is not None and Path(name).is_file():
-        return restore_encoder(
-            _spec_of_memory(Path(name)),
-            n_threads=config.n_threads,
-            precision=config.precision,
-            device=config.device,
-        )
-    name = name or config.name
-    is_spectral = name == DEFAULT_ENCODER
-    try:
-        return load_encoder(
-            name,
-            layer=None if is_spectral else config.layer,
-            layer_weights=() if is_spectral else config.layer_weights,
-            pooling=None if is_spectral else config.pooling,
-            window_s=None if is_spectral else config.window_s,
-            n_threads=config.n_threads,
-            precision=config.precision,
-            device=config.device,
-        )
-    except ValueError as error:
-        raise SettingsError(f"[encoder] does not fit {name}: {error}") from None
+        return restore_encoder(_spec_of_memory(Path(name)), config=config)
+    return load_as_set(config, name)
 
 
 def main(arguments: list[str] | None = None) -> int:

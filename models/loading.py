@@ -6,10 +6,12 @@ asked for, and never gives another encoder than the one that was meant.
 
 from pathlib import Path
 
-from models.encoder import DEFAULT_ENCODER, MERT, Encoder, EncoderSpec
+from models.encoder import DEFAULT_ENCODER, MERT, Encoder, EncoderConfig, EncoderSpec
 from models.errors import EncoderError
+from models.settings import SettingsError
 
 HYBRID = "hybrid"
+_AS_IT_IS = EncoderConfig()
 
 
 def load_encoder(
@@ -80,15 +82,47 @@ def load_encoder(
     return HybridEncoder(str(name), model, SpectralEncoder(), part_scales)
 
 
+def load_as_set(config: EncoderConfig, name: str | None = None) -> Encoder:
+    """Build the encoder that learns, as the settings say.
+
+    Parameters
+    ----------
+    config
+        The ``[encoder]`` table.
+    name
+        Another encoder than the table's.
+
+    Raises
+    ------
+    SettingsError
+        It has no such setting, or none of that value.
+    EncoderError
+        As `load_encoder`.
+    """
+    name = name or config.name
+    try:
+        return load_encoder(
+            name,
+            layer=config.layer,
+            layer_weights=config.layer_weights,
+            pooling=config.pooling,
+            window_s=config.window_s,
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
+        )
+    except ValueError as error:
+        raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None
+
+
 def restore_encoder(
-    spec: EncoderSpec,
-    name: str | Path | None = None,
-    *,
-    n_threads: int = 1,
-    precision: str = "auto",
-    device: str = "auto",
+    spec: EncoderSpec, name: str | Path | None = None, config: EncoderConfig = _AS_IT_IS
 ) -> Encoder:
     """Build the encoder a memory was learned with.
+
+    How it runs is this machine's matter, not the memory's. So ``precision = "auto"`` is what is
+    fastest here, whatever the memory was learned in: rounding flips hardly a token (``python -m
+    benchmarks.inference`` counts them), and a token that comes too late is of no use.
 
     Parameters
     ----------
@@ -96,8 +130,8 @@ def restore_encoder(
         As the memory keeps it.
     name
         Where to find it now, if no longer at `spec.name`.
-    n_threads, precision, device
-        As in `load_encoder`: how it runs is this machine's matter, not the memory's.
+    config
+        `n_threads`, `precision` and `device` of it count.
 
     Raises
     ------
@@ -116,9 +150,9 @@ def restore_encoder(
             layer_weights=spec.layer_weights,
             pooling=spec.pooling,
             window_s=spec.windows_s,
-            n_threads=n_threads,
-            precision=precision,
-            device=device,
+            n_threads=config.n_threads,
+            precision=config.precision,
+            device=config.device,
             part_scales=spec.part_scales,
         )
     if encoder.spec != spec:

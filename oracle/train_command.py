@@ -8,16 +8,15 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from models.encoder import Encoder, EncoderConfig
-from models.loading import load_encoder
+from models.loading import load_as_set
 from models.output_path import require_writable
-from models.settings import SettingsError
 from models.terminal import preparing
 from oracle.checkpoint import Checkpoint
 from oracle.recordings import Recordings, find_recordings
@@ -77,7 +76,9 @@ def begun(
         recordings = find_recordings(options.recordings)
         sources = [file.path for file in recordings.files]
         require_writable(options.output, suffixes, sources=sources)
-        encoder = _load_encoder(config.encoder, options.encoder)
+        # nothing sounds meanwhile: no core need stay free
+        on_all_cores = replace(config.encoder, n_threads=os.cpu_count() or 1)
+        encoder = load_as_set(on_all_cores, options.encoder)
         if encoder.notice:
             console.print(encoder.notice)
         with Checkpoint.beside(options.output) as checkpoint, _bars(console) as show:
@@ -125,22 +126,3 @@ def _bars(console: Console) -> Iterator[Callable[[str, float, float], None]]:
             progress.update(tasks[doing], completed=done, total=total or None)
 
         yield show
-
-
-def _load_encoder(config: EncoderConfig, name: str | None) -> Encoder:
-    """Load the encoder that is asked for, with the settings of its table, on all cores."""
-    name = name or config.name
-    try:
-        return load_encoder(
-            name,
-            layer=config.layer,
-            layer_weights=config.layer_weights,
-            pooling=config.pooling,
-            window_s=config.window_s,
-            # nothing sounds meanwhile: no core need stay free
-            n_threads=os.cpu_count() or 1,
-            precision=config.precision,
-            device=config.device,
-        )
-    except ValueError as error:
-        raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None

@@ -3,11 +3,14 @@
 In the order of a sound's way:
 
 =============  ==================================================================================
-perform        ``python -m realtime.perform``: puts the parts together, plays and reports
+perform        ``python -m realtime.perform``: opens what is needed, has it played and reports
 command_line   … what it can be asked
 config         … its settings, held against each other
-learned        … the memory, heard and recognised as it was learned
-opening        … the input and the outlets that are meant
+learned        … a memory, heard and recognised as it was learned
+repertoire     … the memories of a session, which share what they can
+opening        … the input that is meant
+outlets        … and where the notes go
+playing        … the parts put together, and played
 source         where sound comes from: the seam of devices and files, and how a block is delivered
 devices        the audio inputs of this machine
 capture        sound from a device, by a callback without the interpreter
@@ -17,13 +20,19 @@ doorbell       one byte that wakes a thread
 monotonic      the host's clock, for kernels too
 clock          from frame positions to monotonic time
 listening      the listener's thread
+recogniser     one encoder and the codebooks that know its space
 inference      the encoder worker's thread
+recognition    … and the loop's side of it
 engine         one performance: tasks on the event loop, in order from start to last note-off
+tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
 budget         what an event may still wait for
-improviser     what to play to what was heard
+phrasing       where a phrase ends
+ensemble       several memories that take turns
+improviser     what to play to what was heard, from one of them
 forgetting     … from a memory that keeps within a number of events
 journal        … and what it learns is kept, and learned again at the next start
+keeping        … around a performance
 journal_file   … in records that a sudden end cannot spoil
 midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
@@ -72,6 +81,7 @@ __all__ = [
     "doctor",
     "doorbell",
     "engine",
+    "ensemble",
     "errors",
     "event_lines",
     "examination",
@@ -85,6 +95,7 @@ __all__ = [
     "journal",
     "journal_file",
     "keeper",
+    "keeping",
     "learned",
     "listen",
     "listen_input",
@@ -96,11 +107,17 @@ __all__ = [
     "midi_ports",
     "monotonic",
     "opening",
+    "outlets",
     "panic",
     "perform",
+    "phrasing",
     "picture",
+    "playing",
+    "recogniser",
+    "recognition",
     "recorder",
     "rehearsal",
+    "repertoire",
     "replay",
     "report",
     "responder",
@@ -113,6 +130,7 @@ __all__ = [
     "status",
     "supervised",
     "supervisor",
+    "tasks",
     "telemetry",
     "troupe",
 ]

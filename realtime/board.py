@@ -34,7 +34,7 @@ _ABOUT_BYTES: Final = 4096
 
 _COUNTERS: Final = tuple(f.name for f in fields(Performance) if f.type in (int, "int"))
 _HISTOGRAMS: Final = ("event_latency", "token_age", "heard", *STAGES)
-_TALLIED: Final = ("unanswered", "relaxed")
+_TALLIED: Final = ("unanswered", "answers_by", "relaxed")
 _DTYPE: Final = np.dtype(
     [
         ("layout", np.int64),  # last written at the start: a reader trusts nothing before

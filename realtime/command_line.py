@@ -47,11 +47,12 @@ def _add_sound(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--memory",
-        action=_OneMemory,
+        action=Memories,
         type=Path,
-        default=DEFAULT_MEMORY,
+        default=[DEFAULT_MEMORY],
         metavar="FILE",
-        help="the music it has learned, made with python -m oracle.train (default: %(default)s)",
+        help="the music it has learned, made with python -m oracle.train; several take turns with "
+        f"your phrases: --memory a.memory --memory b.memory (default: {DEFAULT_MEMORY})",
     )
     add(
         "--afresh",
@@ -129,7 +130,7 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
     add(
         "--info",
         action="store_true",
-        help="say which encoder the memory needs, what it costs on this machine and whether the "
+        help="say which encoder each memory needs, what it costs on this machine and whether the "
         "budget allows it, and play nothing",
     )
     add("--report", type=Path, metavar="FILE", help="write what was measured to this JSON file")
@@ -140,10 +141,8 @@ def _add_setup(group: argparse._ArgumentGroup) -> None:
     )
 
 
-class _OneMemory(argparse.Action):
-    """Takes the memory, and refuses a second one in place of the first."""
-
-    _is_given = False
+class Memories(argparse.Action):
+    """Takes one memory after the other, and none twice."""
 
     def __call__(
         self,
@@ -152,13 +151,12 @@ class _OneMemory(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        if self._is_given:
-            parser.error(
-                "--memory is given twice, but one memory is played: learn both recordings into "
-                "one with python -m oracle.train A.wav B.wav --output both.memory"
-            )
-        self._is_given = True
-        setattr(namespace, self.dest, values)
+        """Take the next."""
+        given = getattr(namespace, self.dest)
+        given = [] if given is self.default else given
+        if any(path.resolve() == values.resolve() for path in given):
+            parser.error(f"--memory {values} is given twice: each memory plays once")
+        setattr(namespace, self.dest, [*given, values])
 
 
 def duration_s(text: str) -> float:

@@ -15,7 +15,7 @@ from typing import Final
 from rich.markup import escape
 
 from models.terminal import CommandLine, Terminal
-from realtime.command_line import DEFAULT_MEMORY
+from realtime.command_line import DEFAULT_MEMORY, Memories
 from realtime.config import Config, load_config
 from realtime.examination import (
     FAILED,
@@ -23,7 +23,7 @@ from realtime.examination import (
     OK,
     WARNING,
     Finding,
-    examine_encoder,
+    examine_encoders,
     examine_input,
     examine_midi,
 )
@@ -63,7 +63,7 @@ def examine(options: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("settings", FAILED, str(error))
     yield from _examined(examine_input(config, options.input), "audio input")
     yield from _examined(examine_midi(), "MIDI")
-    yield from _examined(examine_encoder(config, options.memory), "encoder")
+    yield from _examined(examine_encoders(config, options.memory), "encoder")
     yield from examine_real_time()
     yield from examine_power()
     yield from examine_disk(Path.cwd())
@@ -96,10 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "--memory",
+        action=Memories,
         type=Path,
-        default=DEFAULT_MEMORY,
+        default=[DEFAULT_MEMORY],
         metavar="FILE",
-        help="the memory that is going to be played (default: %(default)s)",
+        help=f"a memory that is going to be played (default: {DEFAULT_MEMORY})",
     )
     add("--input", metavar="WHAT", help="part of the audio input's name (default: the settings')")
     add("--json", action="store_true", help="one JSON object")

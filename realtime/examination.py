@@ -5,26 +5,26 @@ Main thread, for the doctor. Each is opened, used for a moment and let go.
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
+from models.encoder import Encoder
 from models.errors import ModelsError
 from oracle.errors import OracleError
-from oracle.memory import Memory
 from realtime.budget import unmet
 from realtime.capture import AudioInput
 from realtime.config import Config
 from realtime.devices import input_devices
 from realtime.doorbell import Doorbell
 from realtime.errors import LiveError
-from realtime.learned import as_learned, encoder_of
 from realtime.listen_input import opened
 from realtime.meter import Meter
 from realtime.midi_ports import MidiPortError, output_ports
+from realtime.repertoire import Repertoire
 
 State = Literal["ok", "warning", "failed"]
 
@@ -123,26 +123,33 @@ def examine_midi() -> Iterator[Finding]:
     yield Finding("MIDI", OK, f"A port of its own can be made{others}.")
 
 
-def examine_encoder(config: Config, memory_path: Path) -> Iterator[Finding]:
-    """Build a memory's encoder as a performance would, and time it against the budget.
+def examine_encoders(config: Config, paths: Sequence[Path]) -> Iterator[Finding]:
+    """Build the memories' encoders as a performance would, and time them against the budget.
 
     Raises
     ------
     EncoderError, MemoryFileError, SettingsError
-        It cannot be built.
+        One cannot be built, or the memories not be played together.
     """
-    if not memory_path.exists():
+    missing = [path for path in paths if not path.exists()]
+    for path in missing:
         yield Finding(
             "memory",
             WARNING,
-            f"There is no memory at {memory_path}.",
+            f"There is no memory at {path}.",
             "Learn one: python -m oracle.train RECORDING --output FILE; or make perform.",
         )
-        return
-    memory = Memory.load(memory_path)
-    config = as_learned(config, memory, memory_path)
-    yield Finding("memory", OK, f"{memory_path} holds {memory.n_events} events.")
-    encoder = encoder_of(memory, memory_path, None, config.encoder)
+    repertoire = Repertoire.load([path for path in paths if path not in missing])
+    for path, memory in zip(repertoire.paths, repertoire.memories, strict=True):
+        yield Finding("memory", OK, f"{path} holds {memory.n_events} events.")
+    if repertoire.memories:
+        config = repertoire.as_learned(config)
+    for build in repertoire.builders(None):
+        yield from _timed(config, build(config.encoder))
+
+
+def _timed(config: Config, encoder: Encoder) -> Iterator[Finding]:
+    """Time an encoder's pass."""
     yield Finding("weights", OK, f"{encoder.spec}.")
     window = np.zeros((1, encoder.spec.window_frames), np.float32)
     encoder.encode(window)

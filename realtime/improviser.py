@@ -27,6 +27,11 @@ from realtime.phrase import Phrase
 Keep = Callable[[Event], None]
 """Keeps an event that was learned beyond this performance, without waiting."""
 
+
+def forget(event: Event) -> None:
+    """Keep nothing: the `Keep` of a performance that leaves no trace."""
+
+
 LIVE_SOURCE: Final = "live"
 NO_STATE: Final = "no state answers"
 REST: Final = "rest"
@@ -153,7 +158,7 @@ class Improviser:
         *,
         seed: int,
         aside: Aside = at_once,
-        keep: Keep = lambda event: None,
+        keep: Keep = forget,
     ) -> None:
         self._memory = memory
         self._rate_hz = rate_hz
@@ -203,7 +208,7 @@ class Improviser:
         heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
         turn = self._modes.hear(heard, onset_s)
         if turn is not None or not self._modes.leads:
-            self._phrase, self.next_s = None, None
+            self.fall_silent()
         if self.next_s is not None and onset_s < self.next_s:
             return Answer(notes=(), state=None, relaxed=(), why=LEADING)
         request = self._modes.request()
@@ -232,7 +237,7 @@ class Improviser:
             raise RuntimeError("there is nothing to play on with")
         request = self._modes.phrase_request()
         if request is None:
-            self._phrase, self.next_s = None, None
+            self.fall_silent()
             return Answer(notes=(), state=None, relaxed=(), why=REST)
         trace = self._navigator.step(request)
         if self._phrase is None:
@@ -240,6 +245,10 @@ class Improviser:
         answer = self._answer(trace, None)
         self._go_on(self.next_s)
         return answer
+
+    def fall_silent(self) -> None:
+        """Play on no more."""
+        self._phrase, self.next_s = None, None
 
     def _begin_phrase(self, state: int | None) -> None:
         beat_s = None if self._beat is None else self._beat.period_s

@@ -34,6 +34,25 @@ def as_learned(config: Config, memory: Memory, path: Path) -> Config:
         raise damaged(path, str(error)) from None
 
 
+def spec_of(memory: Memory, path: Path) -> EncoderSpec:
+    """Say which encoder a memory was learned with.
+
+    Raises
+    ------
+    MemoryFileError
+        The memory holds no event, or does not say its encoder.
+    """
+    try:
+        spec = EncoderSpec.from_json(memory.provenance.encoder)
+        if memory.centroids.shape[1] != spec.dim:
+            raise ValueError(f"its codebook has {memory.centroids.shape[1]} values, not {spec.dim}")
+        if not memory.n_events:
+            raise ValueError("it holds no event")
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+    return spec
+
+
 def encoder_of(memory: Memory, path: Path, where: str | None, config: EncoderConfig) -> Encoder:
     """Build the encoder that the memory was learned with.
 
@@ -51,27 +70,14 @@ def encoder_of(memory: Memory, path: Path, where: str | None, config: EncoderCon
     EncoderError
         It is not there, or is another one.
     """
-    try:
-        spec = EncoderSpec.from_json(memory.provenance.encoder)
-        if memory.centroids.shape[1] != spec.dim:
-            raise ValueError(f"its codebook has {memory.centroids.shape[1]} values, not {spec.dim}")
-        if not memory.n_events:
-            raise ValueError("it holds no event")
-    except ValueError as error:
-        raise damaged(path, str(error)) from None
+    spec = spec_of(memory, path)
     if spec.name == DEFAULT_ENCODER and where not in (None, DEFAULT_ENCODER):
         raise EncoderError(
             f"{path} was learned with the {spec.name} encoder, which is nowhere but here: leave "
             f"--encoder {where} out, or choose a memory that was learned with it."
         )
     try:
-        return restore_encoder(
-            spec,
-            where,
-            n_threads=config.n_threads,
-            precision=config.precision,
-            device=config.device,
-        )
+        return restore_encoder(spec, where, config)
     except ValueError as error:
         raise EncoderError(
             f"{path} was learned with {spec}, which {where} is not ({error}): "

@@ -9,7 +9,7 @@ on. A performance's folder is read back by `realtime.replay`.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -28,7 +28,7 @@ from realtime.midi import Message, NoteSink
 from realtime.midi_file import MidiFileSink
 from realtime.responder import Record, nobody
 from realtime.ring import Observer, Seen
-from realtime.session_format import AUDIO, LINES, MEMORY, MIDI, REST, VERSION, line, split
+from realtime.session_format import AUDIO, LINES, MIDI, REST, VERSION, line, memory_name, split
 from realtime.source import AudioSource
 
 BEAT_S: Final = 0.1
@@ -168,7 +168,7 @@ def recorded(
     *,
     about: dict[str, Any],
     config: Config,
-    memory: Memory,
+    memories: Sequence[Memory],
     seed: int,
     source: AudioSource,
     tell: Callable[[str], object],
@@ -178,7 +178,7 @@ def recorded(
     Raises
     ------
     OutputPathError
-        The folder cannot be made, or the memory not be kept in it.
+        The folder cannot be made, or the memories not be kept in it.
     """
     if parent is None:
         yield Tap()
@@ -188,11 +188,13 @@ def recorded(
         "version": VERSION,
         "rate_hz": source.rate_hz,
         "seed": seed,
+        "n_memories": len(memories),
         "about": about,
         "config": asdict(config),
     }
     try:
-        memory.save(folder / MEMORY)  # as it is now: it is going to learn
+        for place, memory in enumerate(memories):  # as they are now: they are going to learn
+            memory.save(folder / memory_name(place))
         (folder / LINES).write_text(line("session", head), encoding="utf-8")
     except (OSError, OracleError) as error:
         raise OutputPathError(

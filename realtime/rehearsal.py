@@ -6,22 +6,21 @@ those of a live performance; the same recording, memory and seed give the same n
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
 
 from models.audio_file import TAIL_S, AudioFile, Channel
-from models.codebook import Codebook
-from models.encoder import Encoder
 from models.listener import ATTACK, Listener
 from models.windows import WindowCutter, WindowStream
 from realtime.budget import Budget, BudgetConfig
 from realtime.clock import StreamClock
-from realtime.improviser import Improviser
+from realtime.ensemble import Ensemble
 from realtime.midi import NotePlayer, Scheduler
 from realtime.monotonic import NS_PER_S
+from realtime.recogniser import Recogniser
 from realtime.report import Performance
 from realtime.responder import Responder
 
@@ -97,9 +96,8 @@ class Rehearsal:
         channel: Channel,
         block_frames: int,
         listener: Listener,
-        encoder: Encoder,
-        codebook: Codebook,
-        improviser: Improviser,
+        recognisers: Sequence[Recogniser],
+        ensemble: Ensemble,
         make_player: Callable[[Scheduler], NotePlayer],
         budget: BudgetConfig,
         performance: Performance,
@@ -108,12 +106,13 @@ class Rehearsal:
         self._blocks = file.blocks(block_frames, channel, tail_s=TAIL_S)
         self._rate_hz = file.rate_hz
         self._listener = listener
-        self._encoder = encoder
-        self._codebook = codebook
-        self._windows = WindowStream(WindowCutter(file.rate_hz, encoder.spec))
+        self._places = [
+            (recogniser, WindowStream(WindowCutter(file.rate_hz, recogniser.encoder.spec)))
+            for recogniser in recognisers
+        ]
         self._scheduler = VirtualScheduler()
         self._make_player = make_player
-        self._improviser = improviser
+        self._ensemble = ensemble
         self._budget = budget
         self._asked: list[tuple[int, int]] = []
         self._n_heard = 0
@@ -123,7 +122,7 @@ class Rehearsal:
         clock = StreamClock.exact(self._rate_hz, 0)
         with self._make_player(self._scheduler) as player:
             responder = Responder(
-                improviser=self._improviser,
+                ensemble=self._ensemble,
                 player=player,
                 scheduler=self._scheduler,
                 clock=clock,
@@ -131,7 +130,7 @@ class Rehearsal:
                 budget=Budget(self._budget),
                 performance=self._performance,
                 ask=self._ask,
-                predict_finish_ns=lambda now_ns: now_ns,
+                predict_finish_ns=lambda now_ns, memory: now_ns,
             )
             for record in self._records(seconds):
                 now_ns = clock.monotonic_ns(int(record["decision_frame"]))
@@ -156,19 +155,20 @@ class Rehearsal:
                 block = block[:n_left]
                 n_left -= block.size
             self._n_heard += block.size
-            self._windows.append(block)
+            for _, windows in self._places:
+                windows.append(block)
             yield from self._listener.hear(block)
             if n_left == 0:
                 return
 
-    def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
+    def _ask(self, index: int, end_frame: int, useful_until_ns: int, memory: int) -> None:
         self._asked.append((index, end_frame))
 
     def _recognise(self, responder: Responder) -> None:
         """Embed what was asked for, at once."""
         while self._asked:
             index, end_frame = self._asked.pop()
-            window = self._windows.cut(end_frame)
-            embedding = self._encoder.encode(window[np.newaxis])[0]
-            token, _ = self._codebook.lookup(embedding)
-            responder.recognise(token, end_frame, index)
+            for recogniser, windows in self._places:
+                window = windows.cut(end_frame)
+                for memory, (token,) in recogniser.recognise(window[np.newaxis]).items():
+                    responder.recognise(int(token), end_frame, index, memory)

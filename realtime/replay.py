@@ -1,7 +1,7 @@
 """Replay: ``python -m realtime.replay``, a recorded performance performed again.
 
 One thread, as fast as the machine can. The sound is heard again by the same listener, and the same
-memory is asked by the same improviser; what depended on the moment is taken from the recording:
+memories are asked by the same improvisers; what depended on the moment is taken from the recording:
 in which order events were answered and learned and phrases played on, with which token, and whether
 that had heard enough. So the notes are the same, or something has changed; the exit code says
 which.
@@ -23,8 +23,9 @@ from oracle.errors import OracleError
 from oracle.gesture import clock
 from oracle.graph_file import note_name
 from oracle.transcriber import Attended
+from realtime.ensemble import make_ensemble
 from realtime.errors import LiveError
-from realtime.improviser import Answer, Improviser
+from realtime.improviser import Answer
 from realtime.session import Session, SessionError, read_session
 
 N_SHOWN: Final = 5
@@ -72,11 +73,12 @@ def replay(session: Session) -> Iterator[Answered]:
     SessionError
         Its sound is not the one that was heard.
     """
-    improviser = Improviser(
-        session.memory(), session.rate_hz, session.improviser, seed=session.seed
+    ensemble = make_ensemble(
+        session.memories(), session.rate_hz, session.improviser, seed=session.seed
     )
     sound = _Sound(session)
     attended: dict[int, Attended] = {}
+    turns: dict[int, int] = {}
     onset_s = 0.0
     for line in session.lines:
         match line["kind"]:
@@ -85,27 +87,32 @@ def replay(session: Session) -> Iterator[Answered]:
                 attack = sound.find(ATTACK, noted["index"])
                 if attack is not None:
                     _require_same(session, attack, noted)
-                    attended[noted["index"]] = improviser.attend(attack)
+                    turns[noted["index"]] = ensemble.take_turn(attack)
+                    attended[noted["index"]] = ensemble.attend(attack)
                 elif noted["decision_frame"] > sound.n_frames:
                     return  # it was cut off
                 onset_s = noted["onset_frame"] / session.rate_hz
             case "answer" if line["index"] in attended:
-                answer = improviser.answer(
+                answer = ensemble.answer(
                     attended[line["index"]],
+                    turn=turns[line["index"]],
                     token=line["token"],
                     is_considered=line["is_considered"],
                 )
                 yield _answered(onset_s, line, answer)
-            case "played_on" if improviser.next_s is not None:
-                onset_s = improviser.next_s
-                yield _answered(onset_s, line, improviser.play_on())
+            case "played_on" if ensemble.next_s is not None:
+                onset_s = ensemble.next_s
+                yield _answered(onset_s, line, ensemble.play_on())
             case "answer" | "played_on":
                 yield Answered(onset_s=onset_s, then=line["notes"], now=None)
             case "body" if line["body"]["index"] in attended:
                 body = sound.find(BODY, line["body"]["index"])
                 if body is not None:
                     index = line["body"]["index"]
-                    improviser.learn(attended.pop(index), body, line["token"])
+                    tokens = {
+                        i: token for i, token in enumerate(line["tokens"]) if token is not None
+                    }
+                    ensemble.learn(attended.pop(index), body, tokens)
 
 
 class _Sound:

@@ -45,6 +45,8 @@ class Performance:
         How much of the new note the token in use contains.
     unanswered
         Events that got no note, by reason.
+    answers_by
+        Answers of each memory, by its number from 1.
     relaxed
         Answers for which a part of the request had to be given up, by that part.
     modes
@@ -62,6 +64,7 @@ class Performance:
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
     unanswered: Counter[str] = field(default_factory=Counter)
+    answers_by: Counter[str] = field(default_factory=Counter)
     relaxed: Counter[str] = field(default_factory=Counter)
     modes: list[str] = field(default_factory=list)
     n_events: int = 0
@@ -104,6 +107,7 @@ class Performance:
             "stages": {stage: timing.summary_ms() for stage, timing in self.stages.items()},
             "n_events": self.n_events,
             "n_answers": self.n_answers,
+            "answers_by": dict(self.answers_by),
             "n_notes": self.n_notes,
             "n_played_on": self.n_played_on,
             "n_learned": self.n_learned,
@@ -230,6 +234,9 @@ def _counts(report: dict[str, Any]) -> str:
         f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "
         f"tokens, {report['late_notes']} late notes, {report['lost_outlets']} MIDI outlets",
     ]
+    by_memory = report["answers_by"].values()
+    if len(by_memory) > 1:
+        lines.insert(1, f"answered from {report['memory']}: {', '.join(map(str, by_memory))} times")
     steps = report["hop_steps"]
     if steps["down"]:
         lines.append(

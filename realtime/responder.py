@@ -2,13 +2,13 @@
 
 Loop thread only. It sets the deadline, asks for the token, decides whether to wait for it, has the
 answer decided and played, and has the event learned; every step is timed and every silence has a
-counted reason. What the improviser plays on with between events is played when it is due. It knows
+counted reason. What the ensemble plays on with between events is played when it is due. It knows
 no thread and no clock of its own: a performance and a rehearsal drive the same responder. It never
 sleeps, and waits for nothing but the timers it sets.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from oracle.transcriber import Attended
 from realtime.budget import Budget
 from realtime.clock import StreamClock
-from realtime.improviser import Improviser
+from realtime.ensemble import Ensemble
 from realtime.midi import NotePlayer, Scheduler, Timer
 from realtime.monotonic import NS_PER_S
 from realtime.report import Performance
@@ -24,8 +24,9 @@ from realtime.report import Performance
 STALE_S: Final = 0.25
 """A phrase so far behind, as after the machine slept, is left where it is: nobody wants a burst."""
 
-Ask = Callable[[int, int, int], None]
-"""Ask for the token of an event: its index, the window's end frame, and until when it is useful."""
+Ask = Callable[[int, int, int, int], None]
+"""Ask for the tokens of an event: its index, the window's end frame, until when that of the memory
+that answers is useful, and which memory that is."""
 
 
 class Record(Protocol):
@@ -41,17 +42,28 @@ def nobody(kind: str, **values: Any) -> None:
 
 @dataclass(slots=True)
 class _Event:
-    """An event between its ATTACK and its BODY; `timer` is set while it waits for its token."""
+    """An event between its ATTACK and its BODY.
+
+    Attributes
+    ----------
+    turn
+        The place of the memory that answers it.
+    tokens
+        What came for it, by the memory's place.
+    timer
+        Set while it waits for the token of the memory that answers.
+    """
 
     attended: Attended
     onset_ns: int
-    token: int | None = None
+    turn: int
+    tokens: dict[int, int] = field(default_factory=dict)
     timer: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _TokenInUse:
-    """The newest token there is, whatever it was asked for."""
+    """A memory's newest token, whatever it was asked for."""
 
     token: int
     end_frame: int
@@ -69,7 +81,7 @@ class Responder:
     ask
         How to ask for a token; the answer comes through `recognise`, or never.
     predict_finish_ns
-        When a token asked for now is expected; given the time now.
+        When a token asked for now is expected; given the time now and the memory.
     record
         Takes note of every event, token, decision and answer.
     """
@@ -77,7 +89,7 @@ class Responder:
     def __init__(
         self,
         *,
-        improviser: Improviser,
+        ensemble: Ensemble,
         player: NotePlayer,
         scheduler: Scheduler,
         clock: StreamClock,
@@ -85,10 +97,11 @@ class Responder:
         budget: Budget,
         performance: Performance,
         ask: Ask,
-        predict_finish_ns: Callable[[int], int],
+        predict_finish_ns: Callable[[int, int], int],
         record: Record = nobody,
     ) -> None:
-        self._improviser = improviser
+        self._ensemble = ensemble
+        performance.answers_by.update({str(i + 1): 0 for i in range(ensemble.n_memories)})
         self._player = player
         self._scheduler = scheduler
         self._clock = clock
@@ -99,7 +112,7 @@ class Responder:
         self._predict_finish_ns = predict_finish_ns
         self._record = record
         self._events: dict[int, _Event] = {}
-        self._in_use: _TokenInUse | None = None
+        self._in_use: dict[int, _TokenInUse] = {}
         self._playing_on: Timer | None = None
 
     @property
@@ -114,12 +127,13 @@ class Responder:
         index = int(attack["index"])
         # a BODY comes before the next ATTACK: what has had none by now lost it to a full ring
         self._events = {i: event for i, event in self._events.items() if event.timer is not None}
+        turn = self._ensemble.take_turn(attack)
         now_ns = self._scheduler.now_ns()
         # before asking: the pass asked for must not be taken for one that delays it
-        finish_ns = self._predict_finish_ns(now_ns)
-        self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns))
+        finish_ns = self._predict_finish_ns(now_ns, turn)
+        self._ask(index, int(attack["decision_frame"]), self._budget.deadline_ns(onset_ns), turn)
         # after asking: the encoder is at work meanwhile
-        event = self._events[index] = _Event(self._improviser.attend(attack), onset_ns)
+        event = self._events[index] = _Event(self._ensemble.attend(attack), onset_ns, turn)
         may_wait = self._budget.may_wait(onset_ns, finish_ns)
         self._record(
             "attack",
@@ -135,25 +149,29 @@ class Responder:
         wait_s = (self._budget.last_wait_ns(onset_ns) - now_ns) / NS_PER_S
         event.timer = self._scheduler.call_at(self._scheduler.now_s() + wait_s, self._answer, event)
 
-    def recognise(self, token: int, end_frame: int, index: int | None = None) -> None:
-        """Take a token into use, and answer the event `index` if it waits for it."""
-        self._in_use = _TokenInUse(token, end_frame)
-        self._record("token", index=index, token=token, end_frame=end_frame)
+    def recognise(
+        self, token: int, end_frame: int, index: int | None = None, memory: int = 0
+    ) -> None:
+        """Take a memory's token into use, and answer the event `index` if it waits for it."""
+        self._in_use[memory] = _TokenInUse(token, end_frame)
+        self._record("token", index=index, memory=memory, token=token, end_frame=end_frame)
         if index is None:
             return
         event = self._events.get(index)
         if event is not None:
-            event.token = token
+            event.tokens[memory] = token
+            if event.turn != memory:  # it is for learning
+                return
         if event is not None and event.timer is not None:
             self._answer(event)
         else:
             self._performance.late_tokens += 1
 
-    def miss(self, index: int | None) -> None:
-        """Answer the event `index` by reflex if it waits for a token: there will be none."""
-        self._record("skipped", index=index)
+    def miss(self, index: int | None, memory: int = 0) -> None:
+        """Answer the event `index` by reflex if it waits for this token: there will be none."""
+        self._record("skipped", index=index, memory=memory)
         event = None if index is None else self._events.get(index)
-        if event is not None and event.timer is not None:
+        if event is not None and event.turn == memory and event.timer is not None:
             self._answer(event)
 
     def learn(self, body: np.void) -> None:
@@ -166,11 +184,12 @@ class Responder:
             return
         if event.timer is not None:
             self._answer(event)
-        is_learned = self._improviser.learn(event.attended, body, event.token)
-        self._record("body", body=body, token=event.token, is_learned=is_learned)
+        is_learned = self._ensemble.learn(event.attended, body, event.tokens)
+        tokens = [event.tokens.get(memory) for memory in range(self._ensemble.n_memories)]
+        self._record("body", body=body, tokens=tokens, is_learned=is_learned)
         if is_learned:
             self._performance.n_learned += 1
-            self._performance.n_learned_without_token += event.token is None
+            self._performance.n_learned_without_token += None in tokens
 
     def stop(self) -> None:
         """Wait no more and play on no more; events that still waited go unanswered."""
@@ -191,10 +210,12 @@ class Responder:
         if is_late and self._budget.config.late_notes == "drop":
             self._leave(event, "too late")
             return
-        in_use = self._in_use
+        in_use = self._in_use.get(event.turn)
         token = None if in_use is None else in_use.token
         is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
-        answer = self._improviser.answer(event.attended, token=token, is_considered=is_considered)
+        answer = self._ensemble.answer(
+            event.attended, turn=event.turn, token=token, is_considered=is_considered
+        )
         sent_ns = decided_ns = self._scheduler.now_ns()
         if answer.notes:
             self._player.play(answer.notes)  # before anything is counted or written down
@@ -209,6 +230,7 @@ class Responder:
         self._record(
             "answer",
             index=int(event.attended.attack["index"]),
+            memory=event.turn,
             token=token,
             is_considered=is_considered,
             notes=answer.notes,
@@ -225,7 +247,7 @@ class Responder:
     def _book(self) -> None:
         """Have the improviser play on when it wants to, and no longer when it wanted to before."""
         self._let_go()
-        next_s = self._improviser.next_s
+        next_s = self._ensemble.next_s
         if next_s is None:
             return
         next_ns = self._clock.monotonic_ns(round(next_s * self._rate_hz))
@@ -241,7 +263,7 @@ class Responder:
 
     def _play_on(self) -> None:
         """Play the next note of a phrase: no answer to anything, so its lateness is nobody's."""
-        answer = self._improviser.play_on()
+        answer = self._ensemble.play_on()
         self._player.play(answer.notes)
         self._book()
         self._performance.n_played_on += bool(answer.notes)
@@ -282,6 +304,7 @@ class Responder:
     ) -> None:
         performance = self._performance
         performance.n_answers += 1
+        performance.answers_by[str(event.turn + 1)] += 1
         performance.stages["inference"].record(
             deciding_ns - int(event.attended.attack["published_ns"])
         )

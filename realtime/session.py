@@ -20,7 +20,7 @@ from models.settings import SettingsError, settings_from_table
 from oracle.memory import Memory
 from realtime.errors import LiveError
 from realtime.improviser import ImproviserConfig
-from realtime.session_format import AUDIO, LINES, MEMORY, REST, VERSION, joined
+from realtime.session_format import AUDIO, LINES, REST, VERSION, joined, memory_name
 
 BLOCK_FRAMES: Final = 4096
 
@@ -42,6 +42,7 @@ class Session:
     folder: Path
     rate_hz: int
     seed: int
+    n_memories: int
     listener: ListenerConfig
     improviser: ImproviserConfig
     lines: list[dict[str, Any]]
@@ -50,9 +51,9 @@ class Session:
         """Give the lines of a kind, in order."""
         return [line for line in self.lines if line["kind"] == kind]
 
-    def memory(self) -> Memory:
-        """Load the memory as it was before the first note."""
-        return Memory.load(self.folder / MEMORY)
+    def memories(self) -> list[Memory]:
+        """Load the memories as they were before the first note."""
+        return [Memory.load(self.folder / memory_name(i)) for i in range(self.n_memories)]
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Give what was heard, to the last bit, block by block.
@@ -116,6 +117,7 @@ def read_session(folder: Path) -> Session:
             folder=folder,
             rate_hz=int(head["rate_hz"]),
             seed=int(head["seed"]),
+            n_memories=int(head["n_memories"]),
             listener=_table(ListenerConfig, config["listener"], folder),
             improviser=_table(ImproviserConfig, config["improviser"], folder),
             lines=lines,

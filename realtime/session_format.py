@@ -2,7 +2,7 @@
 
 Pure; the recorder's thread writes by it and `realtime.session` reads by it. The sound lies in two
 FLAC files: the first is to be listened to, the second makes it exact. What happened is a line of
-JSON each, its ``kind`` first; the memory is there as it was before the first note.
+JSON each, its ``kind`` first; the memories are there as they were before the first note.
 """
 
 import json
@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from oracle.trace import Trace
 
-VERSION: Final = 1
+VERSION: Final = 2
 AUDIO: Final = "input.flac"
 REST: Final = "input.rest.flac"
 LINES: Final = "session.jsonl"
-MEMORY: Final = "start.memory"
 MIDI: Final = "output.mid"
 
 FULL_SCALE: Final = 1 << 23
 _N_CANDIDATES: Final = 16
+
+
+def memory_name(place: int) -> str:
+    """Give the file name of a memory: ``start.memory``, ``start-2.memory``, …."""
+    return f"start-{place + 1}.memory" if place else "start.memory"
 
 
 def split(frames: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -86,14 +86,14 @@ def test_the_encoder_of_a_memory_is_described(
     assert "0.3 s at" in said
 
 
-def test_spectral_is_described_whatever_a_model_would_be_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It has no layers."""
+def test_spectral_has_no_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings that give it one are refused, as they are for learning."""
+    assert main(["spectral"]) == 0
+    assert "layer      none" in capsys.readouterr().out
     settings = tmp_path / "my.toml"
     settings.write_text("[encoder]\nlayer = 3\n")
-    assert main(["spectral", "--config", str(settings)]) == 0
-    assert "layer      none" in capsys.readouterr().out
+    assert main(["spectral", "--config", str(settings)]) == 1
+    assert "the spectral encoder has no such setting" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_cannot_be_described_is_a_sentence(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.encoder import Encoder
+from models.encoder import Encoder, EncoderConfig
 from models.listener import ListenerConfig
-from models.loading import load_encoder
+from models.loading import load_as_set
 from oracle import train, train_command
 from oracle.checkpoint import Checkpoint
 from oracle.memory import Memory
@@ -140,11 +140,11 @@ def test_learning_computes_on_all_cores(
     """Whatever the stage leaves free."""
     asked: list[int] = []
 
-    def load(name: str, *, n_threads: int, **settings: object) -> Encoder:
-        asked.append(n_threads)
-        return load_encoder(name)
+    def load(config: EncoderConfig, name: str | None) -> Encoder:
+        asked.append(config.n_threads)
+        return load_as_set(config, name)
 
-    monkeypatch.setattr(train_command, "load_encoder", load)
+    monkeypatch.setattr(train_command, "load_as_set", load)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert run(capsys, solo, "--output", tmp_path / "solo.memory").code == 0
     assert asked == [6]

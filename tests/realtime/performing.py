@@ -19,12 +19,14 @@ from oracle.memory import Memory
 from realtime.budget import BudgetConfig
 from realtime.doorbell import Doorbell
 from realtime.engine import Engine
+from realtime.ensemble import make_ensemble
 from realtime.file_source import FileSource
-from realtime.improviser import Improviser, ImproviserConfig
+from realtime.improviser import ImproviserConfig
 from realtime.input_level import InputLevel
 from realtime.midi import NOTE_ON, Message, NotePlayer
 from realtime.modes import Mode
 from realtime.panic import ALL_NOTES_OFF
+from realtime.recogniser import Recogniser
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance
 from realtime.ring import Consumer, Observer
@@ -147,16 +149,15 @@ class Stage:
         self.source = self.make_source(frames_ready)
         self.sink = WitnessSink()
         config = ImproviserConfig(mode="shadow")  # which never rests
-        self.improviser = Improviser(self.memory, self.source.rate_hz, config, seed=0)
+        self.ensemble = make_ensemble([self.memory], self.source.rate_hz, config, seed=0)
         heard_ms = self.memory.provenance.heard_ms
         self.performance = Performance()
         self.engine = Engine(
             source=self.source,
             frames_ready=frames_ready,
             listener=Listener(self.source.rate_hz, ListenerConfig(heard_ms=heard_ms)),
-            encoder=self.encoder,
-            codebook=Codebook(self.memory.centroids),
-            improviser=self.improviser,
+            recognisers=[Recogniser(self.encoder, {0: Codebook(self.memory.centroids)})],
+            ensemble=self.ensemble,
             make_player=lambda scheduler: NotePlayer([self.sink], scheduler),
             budget=self.budget,
             performance=self.performance,
@@ -166,7 +167,7 @@ class Stage:
             ),
         )
         self.stop = asyncio.Event()
-        self.improviser.warm_up()
+        self.ensemble.warm_up()
         self.engine.warm_up()
 
     def play(self, seconds: float | None = None) -> None:
@@ -217,9 +218,8 @@ def rehearse(
         channel="mix",
         block_frames=block_frames,
         listener=Listener(file.rate_hz, config),
-        encoder=encoder,
-        codebook=Codebook(memory.centroids),
-        improviser=Improviser(memory, file.rate_hz, ImproviserConfig(mode=mode), seed=seed),
+        recognisers=[Recogniser(encoder, {0: Codebook(memory.centroids)})],
+        ensemble=make_ensemble([memory], file.rate_hz, ImproviserConfig(mode=mode), seed=seed),
         make_player=lambda scheduler: NotePlayer([sink], scheduler),
         budget=BudgetConfig(),
         performance=performance,

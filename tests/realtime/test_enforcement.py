@@ -12,6 +12,7 @@ import pytest
 from benchmarks import enforcement
 from realtime.budget import Budget, BudgetConfig, Predictor, ms_to_ns
 from realtime.clock import StreamClock
+from realtime.ensemble import Ensemble
 from realtime.midi import NotePlayer
 from realtime.rehearsal import VirtualScheduler
 from realtime.report import Performance
@@ -39,13 +40,13 @@ class SlowEncoder:
         self._busy_since_ns = 0
         self.responder: Responder | None = None
 
-    def ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
+    def ask(self, index: int, end_frame: int, useful_until_ns: int, memory: int) -> None:
         """Take a request."""
         self._due.append((index, end_frame, useful_until_ns))
         if not self._busy_since_ns:
             self._begin()
 
-    def predict_finish_ns(self, now_ns: int) -> int:
+    def predict_finish_ns(self, now_ns: int, memory: int) -> int:
         """Predict as the engine does."""
         return self._predictor.finish_ns(now_ns, self._busy_since_ns)
 
@@ -77,7 +78,7 @@ def performed(pass_ms: tuple[float, float], budget: BudgetConfig) -> Performance
     performance = Performance()
     with NotePlayer([MemorySink()], scheduler) as player:
         responder = encoder.responder = Responder(
-            improviser=FakeImproviser(),
+            ensemble=Ensemble([FakeImproviser()], RATE_HZ),
             player=player,
             scheduler=scheduler,
             clock=StreamClock.exact(RATE_HZ, 0),

@@ -132,8 +132,8 @@ def test_tokens_that_come_too_late_step_the_hop_down(take_memory: Path, phrase: 
     stage = Stage(memory_path=take_memory, make_source=burst(phrase))
     stage.performance.late_tokens = OVERRUNS
     with structlog.testing.capture_logs() as logs:
-        stage.engine._follow_load()
-        stage.engine._follow_load()
+        stage.engine._recognition.follow_load(stage.performance, 0.0)
+        stage.engine._recognition.follow_load(stage.performance, 0.0)
     assert [(log["event"], log["hop_ms"]) for log in logs] == [("engine.hop_changed", 500.0)]
     assert stage.performance.as_dict({})["hop_steps"] == {"down": 1, "up": 0}
     stage.stop.set()
@@ -285,13 +285,14 @@ def test_an_encoder_that_hangs_leaves_reflexes_and_the_end(
 def test_a_worker_that_is_overdue_is_not_waited_for(take_memory: Path, phrase: Path) -> None:
     """Of a pass that takes twice what was predicted nothing more is expected."""
     stage = Stage(memory_path=take_memory, make_source=paced(phrase))
+    recognition = stage.engine._recognition
     now_ns = time.monotonic_ns()
-    predicted_ns = stage.engine._predict_finish_ns(now_ns) - now_ns
-    stage.engine._worker.busy_since_ns = now_ns - predicted_ns // 2
-    assert stage.engine._predict_finish_ns(now_ns) == now_ns + 2 * predicted_ns - predicted_ns // 2
-    stage.engine._worker.busy_since_ns = now_ns - 2 * predicted_ns - 1
-    assert stage.engine._predict_finish_ns(now_ns) > now_ns + 3600 * NS_PER_S
-    stage.engine._worker.busy_since_ns = 0
+    predicted_ns = recognition.predict_finish_ns(now_ns, 0) - now_ns
+    recognition._worker.busy_since_ns = now_ns - predicted_ns // 2
+    assert recognition.predict_finish_ns(now_ns, 0) == now_ns + 2 * predicted_ns - predicted_ns // 2
+    recognition._worker.busy_since_ns = now_ns - 2 * predicted_ns - 1
+    assert recognition.predict_finish_ns(now_ns, 0) > now_ns + 3600 * NS_PER_S
+    recognition._worker.busy_since_ns = 0
     stage.play(seconds=0.01)
     stage.assert_tidy()
 
@@ -308,7 +309,7 @@ def test_an_answer_that_fails_after_its_wait_ends_the_performance(
         encoder.gate.set()
         raise ArithmeticError("no such state")
 
-    monkeypatch.setattr(stage.improviser, "answer", fail)
+    monkeypatch.setattr(stage.ensemble, "answer", fail)
     with pytest.raises(ExceptionGroup) as caught:
         stage.play()
     assert caught.group_contains(ArithmeticError, match="no such state")

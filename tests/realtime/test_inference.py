@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from realtime.inference import (
     EncoderWorker,
     Windows,
 )
+from realtime.recogniser import Recogniser
 from realtime.ring import Observer, make_ring
 from tests.fakes import FakeEncoder
 
@@ -56,7 +57,13 @@ class GatedEncoder(FakeEncoder):
 class Bench:
     """A worker between rings, with 20 000 frames of noise to hear."""
 
-    def __init__(self, *, hop_s: float = 3600.0, capacity: int = 2**15) -> None:
+    def __init__(
+        self,
+        *,
+        hop_s: float = 3600.0,
+        capacity: int = 2**15,
+        others: Sequence[Recogniser] = (),
+    ) -> None:
         self.encoder = GatedEncoder()
         self.codebook = Codebook(
             np.random.default_rng(1).uniform(0, 1, (64, self.encoder.spec.dim)).astype(np.float32)
@@ -69,9 +76,9 @@ class Bench:
         tokens_in, self.tokens = make_ring(1024, TOKEN_DTYPE)
         self.work, self.done = Doorbell(), Doorbell()
         self.worker = EncoderWorker(
-            encoder=self.encoder,
-            codebook=self.codebook,
-            windows=Windows(Observer(self.audio_in.ring), WindowCutter(RATE_HZ, self.encoder.spec)),
+            recognisers=[Recogniser(self.encoder, {0: self.codebook}), *others],
+            audio=Observer(self.audio_in.ring),
+            rate_hz=RATE_HZ,
             requests=requests_out,
             tokens=tokens_in,
             work=self.work,
@@ -79,9 +86,10 @@ class Bench:
             hop_s=hop_s,
         )
 
-    def ask(self, *requests: tuple[int, int, int]) -> None:
+    def ask(self, *requests: tuple[int, int, int], memory: int = 0) -> None:
         """Ask for windows: event index, end frame, useful until; in one go."""
-        self.requests.push_nowait(np.array([*requests], REQUEST_DTYPE))
+        asked = [(*request, memory) for request in requests]
+        self.requests.push_nowait(np.array(asked, REQUEST_DTYPE))
         self.work.ring()
 
     def answers(self, n: int) -> Any:
@@ -148,7 +156,8 @@ def test_a_worker_that_was_never_started_stops(bench: Bench) -> None:
 
 def test_warming_up_runs_every_size_of_batch_and_publishes_nothing(bench: Bench) -> None:
     """What one pass costs is measured on passes of one."""
-    assert bench.worker.warm_up(n_passes=2) > 0
+    (pass_ns,) = bench.worker.warm_up(n_passes=2)
+    assert pass_ns > 0
     assert bench.encoder.batch_sizes == [4, 3, 2, 1, 1, 1]
     assert len(bench.tokens.pop_nowait()) == 0
 
@@ -234,6 +243,76 @@ def test_a_ring_for_nothing_starts_no_pass(bench: Bench) -> None:
         assert bench.answers(1)["event_index"].tolist() == [index]
     assert bench.worker.stop(TIMEOUT_S)
     assert bench.encoder.batch_sizes == [1, 1, 1]
+
+
+def other(memories: Sequence[int], seed: int) -> tuple[GatedEncoder, Recogniser]:
+    """Give an encoder of its own with a codebook for each memory."""
+    encoder = GatedEncoder()
+    rng = np.random.default_rng(seed)
+    shape = (64, encoder.spec.dim)
+    codebooks = {m: Codebook(rng.uniform(0, 1, shape).astype(np.float32)) for m in memories}
+    return encoder, Recogniser(encoder, codebooks)
+
+
+def test_memories_of_one_encoder_share_its_pass(make_bench: Callable[..., Bench]) -> None:
+    """Each looks its own token up in the one embedding."""
+    encoder, recogniser = other([1, 2], seed=7)
+    bench = make_bench(others=[recogniser])
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER), memory=2)
+    answers = bench.answers(3)
+    assert answers["memory"].tolist() == [1, 2, 0]
+    assert encoder.batch_sizes == [1]
+    window = WindowStream(WindowCutter(RATE_HZ, encoder.spec))
+    window.append(NOISE[:5000])
+    embedding = FakeEncoder().encode(window.cut(5000)[np.newaxis])[0]
+    expected = [recogniser.codebooks[m].lookup(embedding)[0] for m in (1, 2)]
+    assert answers["token"].tolist() == [*expected, bench.token(5000)]
+
+
+def test_the_encoder_that_is_needed_goes_first_and_the_others_when_nothing_is_asked(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """What is asked meanwhile goes before what is left; nothing of it is too late to learn from."""
+    encoder, recogniser = other([1], seed=7)
+    bench = make_bench(others=[recogniser])
+    encoder.gate.clear()
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER), memory=1)
+    assert encoder.has_begun.wait(TIMEOUT_S)
+    assert bench.worker.busy_with == 1
+    bench.ask((1, 6000, FOR_EVER), memory=1)
+    encoder.gate.set()
+    answers = bench.answers(4)
+    assert answers["memory"].tolist() == [1, 1, 0, 0]
+    assert answers["event_index"].tolist() == [0, 1, 0, 1]
+    assert bench.encoder.batch_sizes == [2]
+    assert bench.worker.n_skipped == 0
+
+
+def test_of_what_is_left_for_later_the_latest_wins_too(make_bench: Callable[..., Bench]) -> None:
+    """As many as a batch holds are kept, and the others are counted."""
+    _, recogniser = other([1], seed=7)
+    bench = make_bench(others=[recogniser])
+    n_asked = MAX_BATCH + 2
+    bench.ask(*[(index, 5000 + index, FOR_EVER) for index in range(n_asked)])
+    bench.worker.start()
+    answers = bench.answers(n_asked + MAX_BATCH)
+    later = answers[answers["memory"] == 1]
+    assert later["event_index"].tolist() == list(range(2, n_asked))
+    assert bench.worker.n_skipped == 2 + 2  # of each encoder's
+
+
+def test_without_events_every_encoder_reads_the_newest_window(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """For the reflexes of each memory."""
+    _, recogniser = other([1], seed=7)
+    bench = make_bench(hop_s=0.001, others=[recogniser])
+    bench.worker.start()
+    answers = bench.answers(2)
+    assert set(answers["memory"]) == {0, 1}
+    assert set(answers["event_index"]) == {HOP}
 
 
 def test_a_failing_encoder_is_reported_to_the_loop(bench: Bench) -> None:

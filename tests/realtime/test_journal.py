@@ -2,7 +2,6 @@
 
 import errno
 import resource
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,10 +13,10 @@ import structlog
 
 from oracle.memory import Memory
 from realtime import journal
-from realtime.improviser import ImproviserConfig
 from realtime.journal import Journal, main
 from realtime.journal_file import JournalError, JournalUnwritableError
-from realtime.opening import keeping
+from realtime.keeping import keeping
+from realtime.repertoire import Repertoire
 from tests.commands import assert_refused, in_process
 from tests.oracle.memories import make_event, make_memory, melody
 
@@ -232,8 +231,7 @@ def test_what_cannot_be_folded_is_refused(path: Path, capsys: pytest.CaptureFixt
 def begin(path: Path) -> tuple[Memory, list[str]]:
     """Begin as `perform` does, learn one event, and give what the player is told."""
     memory, said = Memory.load(path), list[str]()
-    options = Namespace(memory=path, afresh=False)
-    with keeping(options, memory, ImproviserConfig(), said.append) as keep:
+    with keeping(Repertoire((path,), (memory,)), 16, said.append) as (keep,):
         keep(HEARD[0])
     return memory, said
 

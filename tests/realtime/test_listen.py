@@ -157,7 +157,7 @@ def test_our_own_notes_that_come_back_are_said(
         tmp_path,
         about={},
         config=Config(),
-        memory=make_memory(melody([60])),
+        memories=[make_memory(melody([60]))],
         seed=0,
         source=source,
         tell=lambda said: None,

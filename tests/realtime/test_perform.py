@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -95,6 +96,21 @@ def test_the_same_recording_and_seed_give_the_same_file(
     assert Path("a.mid").read_bytes() == Path("b.mid").read_bytes()
     assert n_notes(folder / "a.mid") == N_NOTES
     assert sounding_at_the_end(folder / "a.mid") == set()
+
+
+def test_two_memories_take_turns_and_the_report_says_how_often(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the phrase twice, a pause between: each has one of them."""
+    shutil.copy("solo.memory", "other.memory")
+    soundfile.write("twice.wav", [*phrase(), *np.zeros(RATE_HZ), *phrase()], RATE_HZ)
+    memories = ("--memory", "solo.memory", "--memory", "other.memory", "--mode", "shadow")
+    ended = run(capsys, *memories, "--input", "twice.wav", "--pace", "free", "--report", "r.json")
+    assert ended.code == 0
+    assert f"answered from solo.memory, other.memory: {N_NOTES}, {N_NOTES} times" in ended.out
+    report = json.loads(Path("r.json").read_text())
+    assert report["answers_by"] == {"1": N_NOTES, "2": N_NOTES}
+    assert report["n_learned"] == 2 * N_NOTES
 
 
 def test_the_report_says_what_the_table_says(
@@ -410,10 +426,10 @@ REFUSED: dict[str, tuple[Callable[[], object], list[object], str]] = {
         ["--seconds", "nan"],
         r"above 0 .*, got nan; see --help",
     ),
-    "two memories": (
+    "a memory twice": (
         nothing,
-        ["--memory", "solo.memory", "--memory", "other.memory"],
-        r"--memory is given twice.* python -m oracle.train A.wav B.wav --output",
+        ["--memory", "solo.memory", "--memory", "./solo.memory"],
+        r"--memory solo.memory is given twice: each memory plays once",
     ),
     "no such mode": (nothing, ["--mode", "loud"], r"--mode: invalid choice: 'loud'"),
     "a MIDI file where none can be": (
@@ -440,7 +456,7 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(
     message: str,
 ) -> None:
     """It exits with a code before a note is played; nothing is written, and no file changes."""
-    monkeypatch.setattr(perform, "Rehearsal", None)
+    monkeypatch.setattr(perform, "rehearse", None)
     prepare()
     for name in ("out.mid", "out.json"):
         Path(name).write_text("an older one")

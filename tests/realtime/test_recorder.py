@@ -162,7 +162,7 @@ def recording(parent: Path | None, said: list[str]) -> Iterator[Tap]:
         parent,
         about={"input": "burst"},
         config=Config(),
-        memory=make_memory(melody([60, 62])),
+        memories=[make_memory(melody([60, 62]))],
         seed=7,
         source=source,
         tell=said.append,

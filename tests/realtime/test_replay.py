@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import structlog
 
 from oracle.memory import Memory
@@ -19,29 +21,42 @@ from realtime.doorbell import Doorbell
 from realtime.replay import main
 from realtime.responder import Responder
 from realtime.session import read_session
-from realtime.session_format import AUDIO, LINES, MEMORY, MIDI, REST
+from realtime.session_format import AUDIO, LINES, MIDI, REST, memory_name
 from tests.commands import assert_refused, in_process
-from tests.realtime.performing import BurstSource, burst, rehearse
+from tests.realtime.performing import BurstSource, burst, read, rehearse
 
 
 @pytest.fixture(scope="module")
 def session(take_memory: Path, phrase: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Record a performance to the first phrase of the take, which comes all at once.
+    """Record a performance of two memories to two phrases, which come all at once.
 
     So some answers are late and some are reflexes, as it happens.
     """
     folder = tmp_path_factory.mktemp("sessions")
     interval_s = sys.getswitchinterval()
+    audio, rate_hz = read(phrase)
+    soundfile.write(folder / "twice.wav", [*audio, *np.zeros(rate_hz), *audio], rate_hz, "FLOAT")
+    other = shutil.copy(take_memory, folder / "other.memory")
 
     def open_source(*arguments: Any, **named: Any) -> BurstSource:
         (doorbell,) = (argument for argument in arguments if isinstance(argument, Doorbell))
-        return burst(phrase)(doorbell)
+        return burst(folder / "twice.wav")(doorbell)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         patch.setattr(perform, "open_source", open_source)
         patch.setattr(engine, "_LAST_NOTES_S", 0.0)
-        options = ["--memory", take_memory, "--input", phrase, "--midi-out", "none", "--headless"]
+        options = [
+            "--memory",
+            take_memory,
+            "--memory",
+            other,
+            "--input",
+            phrase,
+            "--midi-out",
+            "none",
+            "--headless",
+        ]
         options += ["--record", folder / "kept", "--seed", 3]
         assert perform.main([str(option) for option in options]) == 0
     structlog.reset_defaults()
@@ -74,9 +89,18 @@ def test_every_event_and_decision_is_kept(session: Path) -> None:
     assert {"may_wait", "finish_ns", "onset_ns"} < kept.of_kind("attack")[0].keys()
     assert answers[0]["trace"]["request"][0]["attribute"]
     assert answers[0]["trace"]["candidates"][0]["probability"] > 0
+    assert {answer["memory"] for answer in answers} == {0, 1}
+    assert all(len(learned["tokens"]) == 2 for learned in kept.of_kind("body"))
     n_note_ons = sum(line["message"][0] == 0x90 for line in kept.of_kind("midi"))
-    assert n_note_ons == sum(len(answer["notes"]) for answer in answers)
-    assert {path.name for path in session.iterdir()} >= {AUDIO, LINES, MEMORY, MIDI}
+    played = [*answers, *kept.of_kind("played_on")]
+    assert n_note_ons == sum(len(line["notes"]) for line in played)
+    assert {path.name for path in session.iterdir()} >= {
+        AUDIO,
+        LINES,
+        memory_name(0),
+        memory_name(1),
+        MIDI,
+    }
 
 
 def test_the_notes_are_the_same(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,13 +118,14 @@ def leading(session: Path, phrase: Path, tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copytree(session, copy)
     head = json.loads((copy / LINES).read_text().splitlines()[0])
     head["config"]["improviser"]["mode"] = "lead"
+    head["n_memories"] = 1
     lines = [json.dumps(head) + "\n"]
 
     def record(kind: str, **values: Any) -> None:
         lines.append(session_format.line(kind, values))
 
     monkeypatch.setattr(rehearsal, "Responder", partial(Responder, record=record))
-    memory = Memory.load(copy / MEMORY)
+    memory = Memory.load(copy / memory_name(0))
     rehearse(phrase, memory, mode="lead", seed=head["seed"])
     (copy / LINES).write_text("".join(lines))
     return copy
@@ -201,7 +226,7 @@ def test_what_cannot_be_replayed_is_refused_in_one_sentence(
             lambda copy: (copy / LINES).write_text('{"kind": "session", "version": 0}\n'),
             "another version",
         ),
-        (lambda copy: (copy / MEMORY).unlink(), "There is no memory at"),
+        (lambda copy: (copy / memory_name(0)).unlink(), "There is no memory at"),
         (lambda copy: (copy / AUDIO).unlink(), "The sound of .* cannot be read"),
     ]
     for number, (spoil, match) in enumerate(refused):

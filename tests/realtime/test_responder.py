@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from realtime.budget import Budget, BudgetConfig
 from realtime.clock import StreamClock
+from realtime.ensemble import Ensemble
 from realtime.improviser import NO_STATE
 from realtime.midi import NOTE_ON, NotePlayer
 from realtime.monotonic import NS_PER_S
@@ -32,17 +33,18 @@ LAST_WAIT_MS = 45  # of the default budget: 50 less 3 for the oracle and 2 for t
 class Stage:
     """A responder and all it talks to."""
 
-    def __init__(self, budget: BudgetConfig | None = None) -> None:
+    def __init__(self, budget: BudgetConfig | None = None, *, n_memories: int = 1) -> None:
         self.scheduler = HandScheduler()
         self.sink = MemorySink()
         self.player = NotePlayer([self.sink], self.scheduler)
-        self.improviser = FakeImproviser()
+        self.improvisers = [FakeImproviser() for _ in range(n_memories)]
+        self.improviser = self.improvisers[0]
         self.performance = Performance()
         self.asked: list[tuple[int, int, int]] = []
         self.pass_ns = 0
         self.while_asking: Callable[[], object] = lambda: None
         self.responder = Responder(
-            improviser=self.improviser,
+            ensemble=Ensemble(self.improvisers, RATE_HZ),
             player=self.player,
             scheduler=self.scheduler,
             clock=StreamClock.exact(RATE_HZ, 0),
@@ -50,10 +52,10 @@ class Stage:
             budget=Budget(budget or BudgetConfig()),
             performance=self.performance,
             ask=self._ask,
-            predict_finish_ns=lambda now_ns: now_ns + self.pass_ns,
+            predict_finish_ns=lambda now_ns, memory: now_ns + self.pass_ns,
         )
 
-    def _ask(self, index: int, end_frame: int, useful_until_ns: int) -> None:
+    def _ask(self, index: int, end_frame: int, useful_until_ns: int, memory: int) -> None:
         self.asked.append((index, end_frame, useful_until_ns))
         self.while_asking()
 
@@ -235,6 +237,27 @@ def test_an_event_is_attended_to_when_it_is_heard_and_once(stage: Stage) -> None
     stage.recognise(7, record)
     stage.hear(5)
     assert stage.improviser.attended == [-1, 4, -1, 5]
+
+
+def test_an_answer_waits_for_the_token_of_the_memory_whose_turn_it_is() -> None:
+    """Another memory's answers nobody, and is learned with."""
+    stage = Stage(n_memories=2)
+    record = stage.hear()
+    frame = int(record["decision_frame"])
+    stage.responder.recognise(9, frame, 0, 1)
+    stage.responder.miss(0, 1)
+    assert stage.improviser.asked == []
+    stage.recognise(5, record)
+    assert stage.improviser.asked == [(0, 5, True)]
+    stage.responder.learn(body())
+    assert [improviser.taught for improviser in stage.improvisers] == [[(0, 5)], [(0, 9)]]
+    assert stage.performance.late_tokens == stage.performance.n_learned_without_token == 0
+    stage.scheduler.advance(2.0)
+    stage.responder.recognise(4, frame, None, 0)  # it says nothing to the other memory
+    stage.hear(1)
+    stage.scheduler.advance(1.0)
+    assert stage.improvisers[1].asked == [(1, 9, False)]
+    assert stage.performance.answers_by == {"1": 1, "2": 1}
 
 
 def test_what_is_learned_is_counted(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 Loop thread only. Each memory has an improviser of its own, in a mode of its own. A phrase of the
 player's is answered by one of them, and the next phrase by the next, in the order they were given;
-who plays without a pause is passed on after as long as a mode is held at most. All of them learn
+who plays without a pause is passed on after as long as a mode is held at least. All of them learn
 all that is heard, each by its own gestures. One memory is an ensemble too, whose turn it always is.
 It knows no clock, port or thread.
 """
@@ -66,7 +66,7 @@ class Ensemble:
             self._since_s = onset_s
         else:
             is_new_phrase = not self._phrasing.goes_on(onset_s - self._last_s)
-            if is_new_phrase or onset_s - self._since_s >= HOLD_S[1]:
+            if is_new_phrase or onset_s - self._since_s >= HOLD_S[0]:
                 self.turn = (self.turn + 1) % self.n_memories
                 self._since_s = onset_s
         self._last_s = onset_s

@@ -40,8 +40,8 @@ def test_a_phrase_belongs_to_one_memory_and_the_next_phrase_to_the_next() -> Non
 
 
 def test_who_never_pauses_is_passed_on_in_the_end() -> None:
-    """After as long as a mode is held at most."""
-    n_held = round(HOLD_S[1] / 0.5)
+    """After as long as a mode is held at least."""
+    n_held = round(HOLD_S[0] / 0.5)
     assert turns(2, [0.5 * i for i in range(2 * n_held + 1)]) == [0] * n_held + [1] * n_held + [0]
 
 

@@ -95,12 +95,17 @@ def test_a_driver_that_states_no_latency_is_none_the_worse(
 def test_a_player_reads_a_line_a_finding(
     plug_in: Callable[[NDArray[np.float32], float], None],
     take_memory: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its state first."""
+    """Its state first; memories that share an encoder are told of one."""
     plug_in(tone(), 0.005)
-    ended = in_process(main, ["--input", "guitar", "--memory", take_memory], capsys)
+    other = shutil.copy(take_memory, tmp_path / "other.memory")
+    memories = ["--memory", take_memory, "--memory", other]
+    ended = in_process(main, ["--input", "guitar", *memories], capsys)
     lines = ended.out.splitlines()
+    assert [line.split()[1] for line in lines].count("memory") == 2
+    assert [line.split()[1] for line in lines].count("encoder") == 1
     assert {line.split()[0] for line in lines} <= {OK, WARNING, FAILED}
     assert sum("0 'guitar' (ALSA): 2 channels" in line for line in lines) == 1
 

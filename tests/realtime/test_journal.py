@@ -244,6 +244,23 @@ def test_the_player_is_told_what_is_gone_on_with(path: Path) -> None:
     assert memory.n_events == len(PLAYED) + 1
 
 
+def test_each_memory_keeps_what_it_learned_itself(path: Path) -> None:
+    """Its own events, by its own gestures, in its own journal."""
+    other = path.with_name("other.memory")
+    other.write_bytes(path.read_bytes())
+    said: list[str] = []
+    with keeping(Repertoire.load([path, other]), 100, said.append) as (keep, keep_other):
+        keep(HEARD[0])
+        keep_other(HEARD[0])
+        keep_other(HEARD[1])
+    repertoire = Repertoire.load([path, other])
+    with keeping(repertoire, 100, said.append):
+        pass
+    n_learned = [memory.n_events - len(PLAYED) for memory in repertoire.memories]
+    assert n_learned == [1, 2]
+    assert said == ["Events learned on stage before: 3 (--afresh leaves them out)."]
+
+
 def test_where_nothing_can_be_kept_the_music_goes_on(path: Path) -> None:
     """The player knows before the first note."""
     path.with_name("solo.memory.journal").mkdir()

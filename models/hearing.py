@@ -10,6 +10,7 @@ threads, if the caller brings them.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +44,11 @@ class Heard:
     embedding: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Portion:
-    """What the listener has made of some frames.
+class Portion(NamedTuple):
+    """What the listener has made of a block."""
 
-    Attributes
-    ----------
-    attacks
-        Events that have begun, and whose windows are to be encoded together.
-    windows
-        [shape=(len(attacks), window_frames), float32] Theirs.
-    bodies
-        Events that are over.
-    """
-
-    attacks: list[np.void]
-    windows: NDArray[np.float32]
-    bodies: list[np.void]
+    block: NDArray[np.float32]  # (n,), frames
+    records: NDArray[np.void]  # (n,), EVENT_DTYPE, in order
 
 
 def hear(
@@ -104,8 +93,8 @@ def hear(
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, needs at least 1")
     windows = WindowStream(WindowCutter(rate_hz, encoder.spec))
-    portions = _listen(blocks, Listener(rate_hz, listener_config), windows, batch_size)
-    return _encode(ahead(portions), encoder)
+    portions = _listen(blocks, Listener(rate_hz, listener_config))
+    return _embed(ahead(portions), windows, encoder, batch_size)
 
 
 def require_time_to_hear(heard_ms: float, listen_ms: float, where: str) -> None:
@@ -128,41 +117,41 @@ def require_time_to_hear(heard_ms: float, listen_ms: float, where: str) -> None:
         )
 
 
-def _listen(
-    blocks: Iterable[NDArray[np.float32]],
-    listener: Listener,
-    windows: WindowStream,
-    batch_size: int,
-) -> Iterator[Portion]:
-    """Listen, cut the windows, and gather them in batches; bodies wait for no batch."""
-    nothing = np.empty((0, windows.window_frames), np.float32)
-    attacks: list[np.void] = []
-    batch = np.empty((batch_size, windows.window_frames), np.float32)
+def _listen(blocks: Iterable[NDArray[np.float32]], listener: Listener) -> Iterator[Portion]:
+    """Hear what begins and ends in each block."""
     for block in blocks:
-        windows.append(block)
-        bodies: list[np.void] = []
-        for record in listener.hear(block):
+        yield Portion(block, listener.hear(block))
+
+
+def _embed(
+    portions: Iterator[Portion], windows: WindowStream, encoder: Encoder, batch_size: int
+) -> Iterator[Heard]:
+    """Cut and encode windows in batches, and give the events that are both encoded and over."""
+    attacks: deque[np.void] = deque()
+    embeddings: deque[NDArray[np.float32]] = deque()
+    bodies: deque[np.void] = deque()
+    batch = np.empty((batch_size, windows.window_frames), np.float32)
+    n_cut = 0
+
+    def ready() -> Iterator[Heard]:
+        while bodies and embeddings:
+            yield Heard(
+                attack=attacks.popleft(), body=bodies.popleft(), embedding=embeddings.popleft()
+            )
+
+    for portion in portions:
+        windows.append(portion.block)
+        for record in portion.records:
             if record["kind"] != ATTACK:
                 bodies.append(record)
                 continue
-            windows.cut(int(record["decision_frame"]), batch[len(attacks)])
+            windows.cut(int(record["decision_frame"]), batch[n_cut])
             attacks.append(record)
-            if len(attacks) == batch_size:
-                yield Portion(attacks=attacks, windows=batch, bodies=[])
-                attacks, batch = [], np.empty_like(batch)
-        if bodies:
-            yield Portion(attacks=[], windows=nothing, bodies=bodies)
-    yield Portion(attacks=attacks, windows=batch[: len(attacks)], bodies=[])
-
-
-def _encode(portions: Iterator[Portion], encoder: Encoder) -> Iterator[Heard]:
-    """Encode the windows, and give the events that are both encoded and over."""
-    embedded: deque[tuple[np.void, NDArray[np.float32]]] = deque()
-    bodies: deque[np.void] = deque()
-    for portion in portions:
-        if portion.attacks:
-            embedded.extend(zip(portion.attacks, encoder.encode(portion.windows), strict=True))
-        bodies.extend(portion.bodies)
-        while bodies and embedded:
-            attack, embedding = embedded.popleft()
-            yield Heard(attack=attack, body=bodies.popleft(), embedding=embedding)
+            n_cut += 1
+            if n_cut == batch_size:
+                embeddings.extend(encoder.encode(batch))
+                n_cut = 0
+        yield from ready()
+    if n_cut:
+        embeddings.extend(encoder.encode(batch[:n_cut]))
+    yield from ready()

@@ -7,7 +7,8 @@ and what may still be nearest is measured in
 float64. Boxes and passes see integers (`oracle._blocks`): frames closer than the bound are integers
 closer than the bound, scaled, + √dim (Manhattan: + dim), which is the whole of `_limits`. Unit
 vectors bound cosine distances through d² = 2(1 − cos). The event metric obeys no triangle
-inequality: nothing bounds it, so its targets are measured one by one.
+inequality, so its targets are looked at one by one; but what their tokens alone contribute is a
+bound, and few have to be measured.
 """
 
 import math
@@ -24,7 +25,16 @@ from oracle._lanes import (
     sum_magnitudes_apart,
     sum_squares_apart,
 )
-from oracle.metrics import COSINE, EUCLIDEAN, MANHATTAN, MetricTable, distance
+from oracle.metrics import (
+    COSINE,
+    EUCLIDEAN,
+    EVENT,
+    MANHATTAN,
+    MetricTable,
+    distance,
+    farthest_token,
+    token_distance,
+)
 
 
 @kernel
@@ -36,6 +46,8 @@ def nearest_in_list(graph: Graph, metric: MetricTable, threshold: float, i: int,
         nearest, is_certain = _nearest_by_sums(graph, metric, threshold, i, k)
         if is_certain:
             return nearest
+    if metric.code == EVENT:
+        return _nearest_event(graph, metric, threshold, i, k)
     nearest = NONE
     bound = threshold
     target = k + 1
@@ -89,6 +101,28 @@ def _nearest_by_sums(
     if least * slack < limit:
         return nearest, least * slack < second
     return NONE, least > limit * slack
+
+
+@kernel
+def _nearest_event(graph: Graph, metric: MetricTable, threshold: float, i: int, k: int) -> int:
+    """Search the targets of k, measuring none whose token alone is too far; kernel."""
+    frames = graph.frames
+    nearest = NONE
+    bound = threshold
+    farthest = farthest_token(metric, frames, i, bound)
+    target = k + 1
+    e = graph.first_edge[k]
+    while True:
+        if token_distance(metric, frames, i, target) <= farthest:
+            here = distance(metric, frames, i, target)
+            if here < bound:
+                bound = here
+                nearest = target
+                farthest = farthest_token(metric, frames, i, bound)
+        if e == NONE:
+            return nearest
+        target = graph.edge_target[e]
+        e = graph.next_edge[e]
 
 
 @kernel

@@ -5,7 +5,7 @@ never held whole. A recording that is no longer where it could be expected is no
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from models.audio_file import AudioFile
 from models.errors import ModelsError
+from oracle.provenance import Provenance
+from oracle.recordings import content_sha256
 
 RATE_HZ: Final = 22_050
 LEAD_S: Final = 0.02
@@ -39,46 +41,48 @@ def span_of(onset_s: float, duration_s: float) -> Span:
 
 
 def locate(
-    sources: Sequence[str], places: Iterable[Path], lasts_s: Mapping[int, float]
+    provenance: Provenance, places: Iterable[Path], lasts_s: Mapping[int, float]
 ) -> dict[int, AudioFile]:
-    """Find the recordings that a memory names, by their place in its list.
+    """Find the recordings that a memory was learned from, by their place in its list.
 
-    Of a name that several recordings have, only one that is long enough can be told to be meant;
-    where there are more, none is taken.
+    They are known by name and content. Where a memory has kept no hash, of a name that several
+    recordings have only one that is long enough can be told to be meant; where there are more,
+    none is taken.
 
     Parameters
     ----------
-    sources
-        A memory's `provenance.sources`.
+    provenance
+        The memory's.
     places
         Recordings, or folders that are searched through and through.
     lasts_s
         When the last event of each source begins: what ends before is another recording.
     """
-    named: dict[str, set[Path]] = {Path(source).name: set() for source in sources}
+    named: dict[str, set[Path]] = {Path(source).name: set() for source in provenance.sources}
     for place in places:
         for path in place.rglob("*") if place.is_dir() else [place]:
             if path.name in named and path.is_file():
                 named[path.name].add(path.resolve())
     located = {}
-    for index, source in enumerate(sources):
-        fitting = [
-            file
-            for file in map(_opened, named[Path(source).name])
-            if file is not None
-            and (file.is_length_estimated or file.duration_s > lasts_s.get(index, 0.0))
-        ]
+    origins = zip(provenance.sources, provenance.source_sha256, strict=True)
+    for index, (source, sha256) in enumerate(origins):
+        there = sorted(named[Path(source).name])
+        if sha256:
+            fitting = [path for path in there if content_sha256(path) == sha256][:1]
+        else:
+            fitting = [path for path in there if _lasts(path, lasts_s.get(index, 0.0))]
         if len(fitting) == 1:
-            (located[index],) = fitting
+            located[index] = AudioFile(fitting[0])
     return located
 
 
-def _opened(path: Path) -> AudioFile | None:
-    """Open a recording, None for what has the name of one only."""
+def _lasts(path: Path, duration_s: float) -> bool:
+    """Say whether a file is a recording, and longer than that."""
     try:
-        return AudioFile(path)
+        file = AudioFile(path)
     except ModelsError:
-        return None
+        return False
+    return file.is_length_estimated or file.duration_s > duration_s
 
 
 def cut(file: AudioFile, spans: Iterable[Span]) -> Mapping[Span, bytes]:

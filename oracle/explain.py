@@ -63,8 +63,8 @@ def explain(options: argparse.Namespace) -> None:
         write_whole(options.html, [page(gestures, options.memory.name, clips, missing).encode()])
         for name in missing:
             console.print(
-                f"Without sound: {name} is not in {', '.join(map(str, places))}, or there are "
-                "several of that name: say where it is with --recordings FOLDER."
+                f"Without sound: {name} as it was learned is not in "
+                f"{', '.join(map(str, places))}: say where it is with --recordings FOLDER."
             )
         console.print(f"The page is {options.html}.")
 
@@ -131,7 +131,7 @@ def _clips(gestures: Gestures, places: list[Path]) -> tuple[dict[int, bytes], li
     lasts_s: dict[int, float] = {}
     for event in gestures.events:
         lasts_s[event.source] = max(lasts_s.get(event.source, 0.0), event.onset_s)
-    files = locate(sources, places, lasts_s)
+    files = locate(gestures.memory.provenance, places, lasts_s)
     clips: dict[int, bytes] = {}
     for source in wanted.keys() & files.keys():
         cuts = cut(files[source], wanted[source].values())

@@ -16,6 +16,7 @@ from models.terminal import CommandLine, plain_console, run_command
 from oracle.drawing import FORMS, draw, require_form
 from oracle.errors import OracleError
 from oracle.export import either, open_memory
+from oracle.gesture import clock
 from oracle.memory import Memory
 from oracle.repeats import Repeat, longest_repeats
 
@@ -46,8 +47,10 @@ def figures(memory: Memory) -> Iterator[tuple[str, str]]:
         yield "repeat", _repeat(memory, repeat)
     yield "encoder", provenance.encoder
     yield "heard", f"{provenance.heard_ms:g} ms of a note before it is keyed"
-    for source, name in enumerate(provenance.sources):
-        yield "source", f"{name}, {_from_source(memory, source)} events"
+    origins = zip(provenance.sources, provenance.source_sha256, strict=True)
+    for source, (name, sha256) in enumerate(origins):
+        known_by = f", sha256 {sha256}" if sha256 else ""
+        yield "source", f"{name}, {_from_source(memory, source)} events{known_by}"
     yield "learned", provenance.created or "at an unknown date"
     yield "by version", provenance.program_version or "unknown"
 
@@ -91,9 +94,8 @@ def _repeat(memory: Memory, repeat: Repeat) -> str:
 def _when(memory: Memory, state: int) -> str:
     """Say when a state's event began, and in what where there are several sources."""
     event, sources = memory.event(state), memory.provenance.sources
-    minutes, seconds = divmod(event.onset_s, 60)
     where = f" of {sources[event.source]}" if len(sources) > 1 else ""
-    return f"{minutes:.0f}:{seconds:04.1f}{where}"
+    return f"{clock(event.onset_s)}{where}"
 
 
 def _from_source(memory: Memory, source: int) -> int:

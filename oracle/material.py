@@ -24,9 +24,10 @@ from oracle.errors import TrainingError
 from oracle.recordings import content_sha256
 from oracle.training import Training
 
-BLOCK_FRAMES: Final = 4096
-N_AHEAD: Final = 64
-"""Portions that wait for the encoder: some four batches, and the bodies between them."""
+BLOCK_FRAMES: Final = 1 << 16
+"""A second or so: between blocks the two threads wait for each other's interpreter."""
+N_AHEAD: Final = 16
+"""Blocks that wait for the encoder, with the events in them."""
 N_NAMED: Final = 3
 
 
@@ -54,6 +55,11 @@ class HeardRecording:
 
     def __len__(self) -> int:
         return len(self.attacks)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's content, hexadecimal."""
+        return str(self.made_from["recording"])
 
     def first(self, n: int) -> "HeardRecording":
         """Give the first events alone."""
@@ -156,7 +162,7 @@ def hear_recordings(
             )
             break
         doing = f"hearing {file.path.name} ({n_done + 1} of {len(files)})"
-        make = partial(_hear, file, training, doing)
+        make = partial(_hear, file, facts["recording"], training, doing)
         try:
             tensors = training.checkpoint.keep("heard", facts, make)
         except AudioFileError as error:
@@ -184,8 +190,14 @@ def names(recordings: Sequence[HeardRecording]) -> str:
     return told if n_others <= 0 else f"{told} and {n_others} more"
 
 
-def _hear(file: AudioFile, training: Training, doing: str) -> Tensors:
-    """Hear one recording out, or as many of its events as can be wanted."""
+def _hear(file: AudioFile, sha256: str, training: Training, doing: str) -> Tensors:
+    """Hear one recording out, or as many of its events as can be wanted.
+
+    Raises
+    ------
+    AudioFileError
+        It is damaged, or no longer what its hash was taken of.
+    """
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         heard_s = 0.0
@@ -204,6 +216,8 @@ def _hear(file: AudioFile, training: Training, doing: str) -> Tensors:
         embeddings.append(event.embedding)
         if len(attacks) == config.training.max_events:
             break
+    if content_sha256(file.path) != sha256:
+        raise AudioFileError(f"{file.path} changed while it was heard: learn it once more")
     return {
         "attacks": np.array(attacks, EVENT_DTYPE).view(np.uint8),
         "bodies": np.array(bodies, EVENT_DTYPE).view(np.uint8),

@@ -177,8 +177,9 @@ def _provenance(record: Any) -> Provenance:
         _text(values[name], name)
     for name, value in _mapping(values["listener"], "listener").items():
         _number(value, name)
-    for source in _listed(record["sources"], "sources"):
-        _text(source, "a source")
+    for name, what in (("sources", "a source"), ("source_sha256", "a hash")):
+        for text in _listed(record.get(name, []), name):
+            _text(text, what)
     return Provenance(**values)
 
 

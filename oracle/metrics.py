@@ -179,3 +179,28 @@ def _event_distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> fl
         total += metric.weight[d] * delta * delta
         weight_present += metric.weight[d]
     return math.sqrt(total / weight_present) if weight_present > 0.0 else math.inf
+
+
+@kernel
+def token_distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> float:
+    """Distance of the tokens of two event frames, 0 where one is missing; kernel."""
+    a = frames[i, 0]
+    b = frames[j, 0]
+    is_missing = math.isnan(a) or math.isnan(b)
+    return 0.0 if is_missing else float(metric.token_distance[int(a), int(b)])
+
+
+@kernel
+def farthest_token(metric: MetricTable, frames: Float64s, i: int, bound: float) -> float:
+    """Give a distance of tokens beyond which no event is closer to event i than a bound; kernel.
+
+    An event's distance is no less than what its token contributes, shared among all that was heard
+    of event i.
+    """
+    if metric.weight[0] == 0.0:
+        return math.inf
+    heard = 0.0
+    for d in range(metric.dim):
+        heard += 0.0 if math.isnan(frames[i, d]) else metric.weight[d]
+    # 1e-9 covers all rounding
+    return bound * float(metric.scale[0]) * math.sqrt(heard / metric.weight[0]) * (1.0 + 1e-9)

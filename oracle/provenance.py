@@ -36,11 +36,15 @@ class Provenance:
         Of the program that learned it.
     sources
         What it was learned from; an event's `source` is a place in this list.
+    source_sha256
+        Of each source's file, hexadecimal, by which it is told from others of its name; empty
+        for what was no file, such as playing, or was learned before hashes were kept.
 
     Raises
     ------
     ValueError
-        The encoder is not JSON, or the listener's settings are none.
+        The encoder is not JSON, the listener's settings are none, or there are more hashes than
+        sources.
     """
 
     encoder: str
@@ -48,6 +52,7 @@ class Provenance:
     created: str = ""
     program_version: str = ""
     sources: tuple[str, ...] = ()
+    source_sha256: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no training could have said."""
@@ -60,6 +65,10 @@ class Provenance:
         # 20 and 20.0 are the same bytes
         listener = {name: float(value) for name, value in self.listener.items()}
         object.__setattr__(self, "listener", listener)
+        n_unknown = len(self.sources) - len(self.source_sha256)
+        if n_unknown < 0:
+            raise ValueError(f"{len(self.source_sha256)} hashes for {len(self.sources)} sources")
+        object.__setattr__(self, "source_sha256", self.source_sha256 + ("",) * n_unknown)
 
     @property
     def heard_ms(self) -> float:
@@ -73,8 +82,9 @@ def todays_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     if "heard_ms" in fields:
         fields["listener"] = {"heard_ms": fields.pop("heard_ms")}
         fields.pop("hop_ms", None)
-    if isinstance(fields.get("sources"), list):
-        fields["sources"] = tuple(fields["sources"])
+    for name in ("sources", "source_sha256"):
+        if isinstance(fields.setdefault(name, []), list):
+            fields[name] = tuple(fields[name])
     return fields
 
 

@@ -24,6 +24,7 @@ _N_FINE = 8
 _N_PEAKS = 4  # the rate has several peaks: the best few thresholds of each row are looked at closer
 _N_ROUNDS = 2
 _N_SAMPLED = 256  # frames whose distances give the range
+_LEAST = 1e-3  # of the median distance: what is closer is a copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +55,8 @@ def find_threshold(
     metric: Metric = "euclidean",
     thresholds: npt.ArrayLike | None = None,
     alpha: float = 1.0,
+    *,
+    at_most: float = np.inf,
 ) -> ThresholdSearch:
     """Find the threshold whose oracle has the highest total information rate.
 
@@ -69,28 +72,35 @@ def find_threshold(
         answer, though the rate may have a higher peak between two coarse ones.
     alpha : float, ≥ 0
         Weight of the alphabet against the words, see `AudioOracle.information_rate`.
+    at_most : float, > 0
+        The largest threshold of a search of its own. The rate takes all clusters for equally
+        frequent, so in a few dozen frames it is highest where nearly all are one cluster and few
+        stand apart: repeats of great length that say nothing.
 
     Raises
     ------
     ValueError
-        If the frames, the metric, alpha or a threshold are what an `AudioOracle` refuses, or there
-        are no thresholds.
+        If the frames, the metric, alpha or a threshold are what an `AudioOracle` refuses, there
+        are no thresholds, or at_most is not above 0.
     TypeError
         If the frames do not hold real numbers.
     """
     rows = np.asarray(frames)
     if rows.ndim != 2:
         raise ValueError(f"frames have shape {rows.shape}, need (n, dim)")
+    if not at_most > 0:
+        raise ValueError(f"at_most is {at_most}, need > 0")
     if thresholds is not None:
         tried = np.asarray(thresholds, dtype=np.float64)
         if tried.ndim != 1 or tried.size == 0:
             raise ValueError(f"thresholds have shape {tried.shape}, need (m,), m ≥ 1")
         return _best(tried, _rates(rows, metric, tried, alpha), len(rows))
-    farthest, nearest = _distance_range(rows, metric)
+    nearest, farthest = _distance_range(rows, metric)
     if farthest == 0:
-        tried = np.ones(1)
+        tried = np.array([min(1.0, at_most)])
         return _best(tried, _rates(rows, metric, tried, alpha), len(rows))
-    tried = np.geomspace(nearest, farthest, _N_COARSE)
+    farthest = min(farthest, at_most)
+    tried = np.geomspace(min(nearest, farthest), farthest, _N_COARSE)
     rates = _rates(rows, metric, tried, alpha)
     for _ in range(_N_ROUNDS):
         best = np.argsort(-rates, kind="stable")[:_N_PEAKS]
@@ -131,13 +141,16 @@ def _rates(
 
 
 def _distance_range(frames: npt.NDArray[np.generic], metric: Metric) -> tuple[float, float]:
-    """Give the largest and smallest positive distance among evenly sampled frames, else zeros."""
+    """Give the smallest and largest positive distance among evenly sampled frames, else zeros."""
     every = max(len(frames) // _N_SAMPLED, 1)
     sample = np.ascontiguousarray(frames[::every], dtype=np.float64)
     distances = np.empty(len(sample) * (len(sample) - 1) // 2)
     _measure_pairs(metric_table(metric, frames.shape[1]), sample, distances)
     positive = distances[np.isfinite(distances) & (distances > 0)]
-    return (float(positive.max()), float(positive.min())) if positive.size else (0.0, 0.0)
+    if not positive.size:
+        return 0.0, 0.0
+    nearest = max(float(positive.min()), _LEAST * float(np.median(positive)))
+    return nearest, float(positive.max())
 
 
 @kernel

@@ -64,8 +64,9 @@ def summary(memory: Memory, heard_s: float, took_s: float) -> str:
     return (
         f"{memory.n_events} events with {n_notes} notes, told apart as {len(np.unique(tokens))} of "
         f"{len(memory.centroids)} gestures (perplexity {perplexity(tokens):.1f}).\n"
-        f"Events closer than {memory.oracle.threshold:.3f} repeat each other; the longest repeats, "
-        f"in events: {lengths}.\n"
+        f"{np.count_nonzero(memory.oracle.suffix_links > 0)} events repeat earlier ones, closer to "
+        f"them than {memory.oracle.threshold:.2f} of the spread of all; the longest repeats, in "
+        f"events: {lengths}.\n"
         f"{heard_s:.0f} s of sound learned in {took_s:.1f} s, {_pace(heard_s, took_s)}."
     )
 

@@ -7,6 +7,15 @@ import soundfile
 
 from models.audio_file import AudioFile
 from oracle.exemplars import RATE_HZ, Span, cut, locate, span_of
+from oracle.provenance import Provenance
+from oracle.recordings import content_sha256
+
+
+def learned_from(*sources: str, sha256: tuple[str, ...] = ()) -> Provenance:
+    """Say that something was learned from these."""
+    return Provenance(
+        encoder="{}", listener={"heard_ms": 20.0}, sources=sources, source_sha256=sha256
+    )
 
 
 @pytest.fixture
@@ -59,7 +68,7 @@ def test_sounds_are_small(tmp_path: Path) -> None:
 def test_recordings_are_found_by_name(ramp: AudioFile, tmp_path: Path) -> None:
     """In a folder of a folder, or named; what is no recording is not one."""
     (tmp_path / "notes.wav").write_text("no sound")
-    sources = ("live", "old/place/ramp.wav", "notes.wav")
+    sources = learned_from("live", "old/place/ramp.wav", "notes.wav")
     assert [*locate(sources, [tmp_path], {})] == [1]
     assert locate(sources, [ramp.path], {})[1].path == ramp.path
     assert locate(sources, [], {}) == {}
@@ -74,7 +83,22 @@ def test_another_recording_of_the_same_name_is_not_taken(
         soundfile.write(tmp_path / folder / "take.wav", np.zeros(seconds * 8000), 8000)
     places = [tmp_path / folder for folder in "abc"]
     monkeypatch.chdir(places[0])
-    assert locate(("take.wav",), places[:2], {0: 2.0})[0].path == places[1] / "take.wav"
-    assert locate(("take.wav",), places[:2], {0: 0.5}) == {}
-    assert locate(("take.wav",), places, {0: 2.0}) == {}
-    assert locate(("take.wav",), places[2:], {0: 2.0})[0].path == places[2] / "take.wav"
+    assert locate(learned_from("take.wav"), places[:2], {0: 2.0})[0].path == places[1] / "take.wav"
+    assert locate(learned_from("take.wav"), places[:2], {0: 0.5}) == {}
+    assert locate(learned_from("take.wav"), places, {0: 2.0}) == {}
+    assert locate(learned_from("take.wav"), places[2:], {0: 2.0})[0].path == places[2] / "take.wav"
+
+
+def test_a_recording_whose_hash_was_kept_is_known_by_its_content(
+    ramp: AudioFile, tmp_path: Path
+) -> None:
+    """Copies are the same; another of that name and length is not, nor one that was edited."""
+    for folder, level in (("a", 0.1), ("b", 0.2), ("c", 0.1)):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "take.wav", np.full(8000, level), 8000)
+    first, second, copy = (tmp_path / folder / "take.wav" for folder in "abc")
+    wanted = learned_from("take.wav", "ramp.wav", sha256=(content_sha256(first),))
+    assert [file.path for file in locate(wanted, [tmp_path], {}).values()] == [first, ramp.path]
+    assert locate(wanted, [second, copy], {})[0].path == copy
+    soundfile.write(first, np.full(8000, 0.3), 8000)
+    assert locate(wanted, [first, second], {}) == {}

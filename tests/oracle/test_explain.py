@@ -110,7 +110,7 @@ def test_recordings_that_are_gone_are_said(
     target = memory_path.with_suffix(".html")
     ended = in_process(main, [memory_path, "--html", target], capsys)
     assert ended.code == 0
-    assert f"Without sound: one.wav is not in {memory_path.parent}, or" in ended.out
+    assert f"Without sound: one.wav as it was learned is not in {memory_path.parent}:" in ended.out
     assert ended.out.splitlines()[0].endswith("--recordings FOLDER.")
     assert "Not found, and so without sound: one.wav." in target.read_text(encoding="utf-8")
 

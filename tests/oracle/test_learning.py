@@ -15,7 +15,7 @@ from oracle.checkpoint import Checkpoint
 from oracle.errors import TrainingError
 from oracle.learning import learn, learn_codebook, perplexity
 from oracle.memory import Memory
-from oracle.recordings import find_recordings
+from oracle.recordings import content_sha256, find_recordings
 from oracle.train_config import TrainConfig, TrainingConfig
 from oracle.training import Training
 from tests.commands import N_NOTES, RATE_HZ, phrase, recorded
@@ -98,6 +98,23 @@ def test_each_event_knows_its_recording(tmp_path: Path) -> None:
     sources = [memory.event(state).source for state in range(1, memory.n_events + 1)]
     assert sources == [0] * N_NOTES + [1] * N_NOTES
     assert memory.provenance.sources == ("a.wav", "b.flac")
+    assert memory.provenance.source_sha256 == tuple(map(content_sha256, files))
+
+
+def test_a_recording_that_changes_while_it_is_heard_is_left_out(tmp_path: Path) -> None:
+    """What was heard of it is of no recording that there is."""
+    recorded(tmp_path / "a.wav")
+    file, takes = AudioFile(tmp_path / "a.wav"), written(tmp_path / "b.wav", phrase())
+
+    def show(doing: str, done: float, total: float) -> None:
+        if "a.wav" in doing:
+            file.path.write_bytes(file.path.read_bytes() + b"more")
+
+    training = Training(encoder=FakeEncoder(), show=show)
+    memory, made = learn([file, *takes], training)
+    assert memory.provenance.sources == ("b.wav",)
+    damage = f"{file.path} changed while it was heard: learn it once more"
+    assert made.material.damaged == [damage]
 
 
 def test_a_silent_one_among_several_is_named(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_what_is_learned_live_has_its_own_source(tmp_path: Path) -> None:
     memory.save(tmp_path / "a.memory")
     loaded = Memory.load(tmp_path / "a.memory")
     assert loaded.provenance.sources == ("one.wav", "live")
+    assert loaded.provenance.source_sha256 == ("", "")
     assert loaded.event(3).source == 1
 
 

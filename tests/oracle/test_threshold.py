@@ -67,6 +67,16 @@ def test_a_search_of_its_own_comes_within_two_percent_of_a_fine_grid(seed: int) 
     assert oracle.information_rate().sum() == found.rate_bits
 
 
+def test_a_search_can_be_kept_from_joining_nearly_all() -> None:
+    """Sixty frames of noise "repeat" best where most are one; a limit asks for what is alike."""
+    frames = np.random.default_rng(4).normal(size=(60, 15))
+    free = find_threshold(frames)
+    held = find_threshold(frames, at_most=0.5 * free.threshold)
+    assert 0 < held.threshold <= 0.5 * free.threshold
+    assert held.rate_bits < free.rate_bits
+    assert find_threshold(frames, at_most=2 * free.thresholds[-1]).threshold == free.threshold
+
+
 def test_searching_twice_finds_the_same() -> None:
     """The order in which threads finish does not show."""
     frames = themes(300)
@@ -89,3 +99,5 @@ def test_thresholds_that_are_none_are_refused() -> None:
         find_threshold(np.zeros((3, 2)), thresholds=[])
     with pytest.raises(ValueError, match=r"threshold is -1\.0, need ≥ 0"):
         find_threshold(np.zeros((3, 2)), thresholds=[-1.0])
+    with pytest.raises(ValueError, match="at_most is nan, need > 0"):
+        find_threshold(np.zeros((3, 2)), at_most=np.nan)

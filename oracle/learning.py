@@ -181,9 +181,10 @@ def _find_threshold(events: Sequence[Event], codebook: Codebook, training: Train
     def make() -> Tensors:
         metric = event_metric(frames, codebook.centroids)
         search = find_threshold(frames, metric, at_most=ALIKE_AT_MOST)
+        message = f"No passage of these {len(events)} events repeats another; more music would"
         return {
             "threshold": np.array([search.threshold]),
-            "message": _as_bytes(search.reason or ""),
+            "message": _as_bytes(message if search.reason else ""),
         }
 
     made_from = {

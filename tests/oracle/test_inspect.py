@@ -31,7 +31,7 @@ def test_the_figures_are_those_of_the_memory(memory: Memory) -> None:
         ("links", "16 transitions, 4 suffix links to earlier states"),
         ("information rate", f"{memory.oracle.information_rate().mean():.3f} bits an event"),
         ("code words", "8, 1.2 events each"),
-        ("repeat", "3 events at 0:01.20 of one.wav as at 0:00.00 of one.wav"),
+        ("repeat", "3 events at 0:01.25 of one.wav as at 0:00.00 of one.wav"),
         ("encoder", '{"name": "test", "revision": "1"}'),
         ("heard", "20 ms of a note before it is keyed"),
         ("source", "one.wav, 9 events"),

@@ -27,9 +27,12 @@ engine         one performance: tasks on the event loop, in order from start to 
 tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
 budget         what an event may still wait for
-phrasing       where a phrase ends
 ensemble       several memories that take turns
 improviser     what to play to what was heard, from one of them
+modes          … as it stands to the player: behind, beside, against or ahead
+phrase         … and unasked: a line of the memory in its own rhythm
+phrasing       … and where a line is over
+blend          … in the player's key, tempo and loudness
 forgetting     … from a memory that keeps within a number of events
 journal        … and what it learns is kept, and learned again at the next start
 keeping        … around a performance

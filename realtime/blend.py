@@ -47,8 +47,10 @@ class Blend:
 
         return max(TRANSPOSITIONS, key=fit)
 
-    def sound(self, notes: Sequence[Note], transposition_semitones: int = 0) -> tuple[Note, ...]:
-        """Let the notes of a state sound as loud as the player usually does, and in another key."""
+    def sound(
+        self, notes: Sequence[Note], transposition_semitones: int = 0, slower: float = 1.0
+    ) -> tuple[Note, ...]:
+        """Let the notes of a state sound as loud as the player usually does, moved and slowed."""
         self._played.extend(notes)
         louder = 0
         if self._heard and notes:
@@ -58,7 +60,7 @@ class Blend:
             Note(
                 _within(note.pitch + transposition_semitones),
                 min(max(note.velocity + louder, 1), 127),
-                note.duration_s,
+                note.duration_s * slower,
             )
             for note in notes
         )

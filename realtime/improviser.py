@@ -272,10 +272,12 @@ class Improviser:
 
     def _answer(self, trace: Trace, turn: Turn | None) -> Answer:
         """Give the notes of the state that was chosen, and what led to it."""
-        semitones = 0 if self._phrase is None else self._phrase.transposition_semitones
+        semitones, slower = 0, 1.0
+        if self._phrase is not None:
+            semitones, slower = self._phrase.transposition_semitones, self._phrase.stretch
         notes = () if trace.state is None else self._memory.notes(trace.state)
         return Answer(
-            notes=self._blend.sound(notes, semitones),
+            notes=self._blend.sound(notes, semitones, slower),
             state=trace.state,
             relaxed=tuple(relaxation.what for relaxation in trace.relaxed),
             why=NO_STATE if trace.why is None else trace.why.name.lower(),

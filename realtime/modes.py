@@ -122,16 +122,18 @@ class Modes:
             return None
         heard, pitch = self._recent[-1], self._last_pitch
         match self._mode:
+            case "mirror" | "couple" if heard.pitch is None:
+                return {}  # what follows in the memory goes with what is not known
             case "imitate":  # a canon: the answer follows some notes behind
                 if len(self._recent) <= self._distance:
                     return None
                 past = self._recent[-1 - self._distance]
                 return _alike(past.token, past.token_weight, past.pitch)
-            case "mirror" if pitch is not None and self._first_pitch is not None:
-                mirrored = 2 * self._first_pitch + _MIRROR_SEMITONES - pitch
+            case "mirror" if heard.pitch is not None and self._first_pitch is not None:
+                mirrored = 2 * self._first_pitch + _MIRROR_SEMITONES - heard.pitch
                 return _alike(None, 0.0, self._in_key(mirrored))
-            case "couple" if pitch is not None:
-                return _alike(None, 0.0, pitch + self._company(pitch))
+            case "couple" if heard.pitch is not None:
+                return _alike(None, 0.0, heard.pitch + self._company(heard.pitch))
             case "contrast" if pitch is not None:
                 return {"pitch": _far_from(pitch)}
             case "lead":
@@ -200,15 +202,19 @@ class Modes:
         self._n_rests -= 1
         return True
 
+    @property
+    def _known(self) -> set[int]:
+        """The pitch classes that were lately heard."""
+        return {heard.pitch % 12 for heard in self._recent if heard.pitch is not None}
+
     def _in_key(self, pitch: int) -> int:
         """Return a pitch, or its neighbour if that was lately heard and the pitch was not."""
-        known = {heard.pitch % 12 for heard in self._recent if heard.pitch is not None}
         near = (pitch, pitch - 1, pitch + 1)
-        return next((other for other in near if other % 12 in known), pitch)
+        return next((other for other in near if other % 12 in self._known), pitch)
 
     def _company(self, pitch: int) -> int:
         """Return the interval above a pitch that is made of what was lately heard."""
-        known = {heard.pitch % 12 for heard in self._recent if heard.pitch is not None}
+        known = self._known
         fitting = (semitones for semitones in COMPANY if (pitch + semitones) % 12 in known)
         return next(fitting, COMPANY[-1])
 

@@ -59,6 +59,12 @@ def test_answers_are_as_loud_as_the_player_and_keep_their_accents() -> None:
     assert abs((loud.velocity + soft.velocity) / 2 - 40) < 4
 
 
+def test_in_a_slower_tempo_notes_are_longer() -> None:
+    """Legato stays legato."""
+    (note,) = Blend().sound(notes((60,)), slower=1.25)
+    assert note == Note(60, 64, 0.25)
+
+
 @given(
     st.lists(st.integers(1, 127), max_size=20),
     st.lists(st.tuples(st.integers(0, 127), st.integers(1, 127), st.integers(-6, 5)), max_size=20),

@@ -282,6 +282,16 @@ def test_in_the_player_s_pause_it_goes_on_with_what_it_answered(mode: Mode) -> N
     assert player.next_s is None
 
 
+def test_it_comes_in_on_the_player_s_beat() -> None:
+    """Where there is one: after a pause, and not in the middle of the beat."""
+    player = soloist("mirror")
+    for i in range(16):
+        answered(player, attack(i, (i + 1) * RATE_HZ // 2), 0)
+    assert player.next_s is not None
+    assert player.next_s > 8.0 + PHRASE_GAP_S
+    assert abs(2 * player.next_s - round(2 * player.next_s)) < 0.05
+
+
 def test_a_note_of_the_player_s_ends_the_phrase() -> None:
     """It listens again, and is silent until the next pause."""
     player = soloist("mirror")

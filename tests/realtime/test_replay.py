@@ -126,7 +126,9 @@ def leading(session: Path, phrase: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(rehearsal, "Responder", partial(Responder, record=record))
     memory = Memory.load(copy / memory_name(0))
-    rehearse(phrase, memory, mode="lead", seed=head["seed"])
+    kept = read_session(copy)
+    seconds = kept.n_frames / kept.rate_hz  # what a burst has of the phrase has no silence after it
+    rehearse(phrase, memory, mode="lead", seed=kept.seed, seconds=seconds)
     (copy / LINES).write_text("".join(lines))
     return copy
 

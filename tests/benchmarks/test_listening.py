@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks._chords import sound_chord
 from benchmarks._onsets import score_onsets
 from benchmarks._recordings import Recording, merge_onsets, planted_tones
+from benchmarks._synthesised import INSTRUMENTS, phrase
 from benchmarks.listening import headlines, measure_all, show
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,6 +56,18 @@ def test_a_chord_sounds_the_same_every_time() -> None:
     chord = [sound_chord(np.array([220.0, 330.0]), np.ones(2)) for _ in range(2)]
     np.testing.assert_array_equal(chord[0], chord[1])
     assert 0.01 < np.abs(chord[0]).max() < 1
+
+
+def test_a_phrase_is_the_same_every_time_and_within_its_instruments_range() -> None:
+    """Seeded; its strokes follow each other and hold no note twice."""
+    for instrument in INSTRUMENTS:
+        strokes, again = (phrase(instrument, np.random.default_rng(1)) for _ in range(2))
+        assert strokes == again
+        assert np.all(np.diff([stroke.start_s for stroke in strokes]) > 0)
+        for stroke in strokes:
+            assert len(set(stroke.pitches)) == len(stroke.pitches) <= instrument.most_notes
+            assert instrument.lowest <= min(stroke.pitches)
+            assert max(stroke.pitches) <= instrument.highest
 
 
 def test_the_quick_run_prints_one_object() -> None:

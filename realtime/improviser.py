@@ -201,9 +201,8 @@ class Improviser:
         is_considered
             Whether that token has heard the event.
         """
-        attack = attended.attack
-        onset_s = float(attack["onset_frame"]) / self._rate_hz
-        pitch = float(attack["pitch"])
+        onset_s = float(attended.attack["onset_frame"]) / self._rate_hz
+        pitch = float(attended.attack["pitch"])
         weight = 1.0 if is_considered else self._config.reflex_token_weight
         heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
         turn = self._modes.hear(heard, onset_s)
@@ -259,8 +258,7 @@ class Improviser:
     def _go_on(self, now_s: float) -> None:
         """Say when the phrase goes on after what is played now, or the next one begins."""
         assert self._phrase is not None
-        in_s = self._phrase.next_in_s(self._memory, self._navigator.state)
-        if in_s is not None:
+        if (in_s := self._phrase.next_in_s(self._memory, self._navigator.state)) is not None:
             self.next_s = now_s + in_s
             return
         self._phrase = None
@@ -272,9 +270,8 @@ class Improviser:
 
     def _answer(self, trace: Trace, turn: Turn | None) -> Answer:
         """Give the notes of the state that was chosen, and what led to it."""
-        semitones, slower = 0, 1.0
-        if self._phrase is not None:
-            semitones, slower = self._phrase.transposition_semitones, self._phrase.stretch
+        phrase = self._phrase
+        semitones, slower = (phrase.transposition_semitones, phrase.stretch) if phrase else (0, 1.0)
         notes = () if trace.state is None else self._memory.notes(trace.state)
         return Answer(
             notes=self._blend.sound(notes, semitones, slower),

@@ -52,15 +52,8 @@ from oracle.audio_oracle import AudioOracle, FactorOracle
 from oracle.beats import Beat, BeatTracker
 from oracle.criterion import Criterion
 from oracle.errors import BrokenLinksError, OracleError
-from oracle.event import (
-    EVENT_DIMS,
-    Event,
-    EventTracker,
-    Note,
-    event_metric,
-    tenney_height,
-    token_distances,
-)
+from oracle.event import EVENT_DIMS, Event, EventTracker, Note, tenney_height
+from oracle.event_metric import event_metric, token_distances
 from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError
 from oracle.metrics import EventMetric

@@ -2,7 +2,7 @@
 
 `EventTracker` belongs to the thread that decides (the event loop on stage, the learner in
 training); the rest is plain data and pure functions. Nothing here invents a value: what was not
-heard is missing, written NaN, and the metric skips it.
+heard is missing, written NaN. `oracle.event_metric` says how far two events are apart.
 """
 
 import math
@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from oracle.attributes import EVENT_ATTRIBUTES
 from oracle.beats import Beat
-from oracle.metrics import EventMetric
 from oracle.rhythm import RhythmTracker
 
 
@@ -44,7 +42,6 @@ EVENT_DIMS = (
 )
 DIM_INDEX = {dim.name: index for index, dim in enumerate(EVENT_DIMS)}
 RHYTHM = slice(4, len(EVENT_DIMS))
-DIM_GROUPS = (slice(0, 1), slice(1, 4), RHYTHM)  # timbre, pitch, time
 
 # Semitones above a tone as just ratios. Mean over pairs against people's ratings of dyads, triads
 # and tetrads (Bowling 2018): Pearson .958/.814/.788; with 45:32 for the tritone .875/.677/.654.
@@ -226,81 +223,6 @@ def tenney_height(interval_semitones: float) -> float:
     p <<= octaves
     common = math.gcd(p, q)
     return math.log2(p * q // common**2)
-
-
-def token_distances(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how far each gesture token is from each other one.
-
-    Parameters
-    ----------
-    centroids
-        [shape=(k, dim), float32].
-
-    Returns
-    -------
-    distances
-        [shape=(k, k), float64] Euclidean, exactly symmetric, exactly 0 on the diagonal.
-    """
-    centred = np.asarray(centroids, np.float64) - np.mean(centroids, axis=0, dtype=np.float64)
-    squares = np.einsum("ij,ij->i", centred, centred)
-    products = centred @ centred.T
-    distances: NDArray[np.float64] = np.sqrt(
-        np.maximum(squares[:, None] + squares - (products + products.T), 0)
-    )
-    np.fill_diagonal(distances, 0)
-    return distances
-
-
-def event_metric(frames: ArrayLike, centroids: NDArray[np.float32]) -> EventMetric:
-    """Measure the distance between events by what a memory holds.
-
-    Timbre, pitch and time weigh the same, however many of their dimensions were heard; within a
-    dimension the unit is its spread over the memory, but no less than what counts as the same in a
-    request: the tempo of a steady player says nothing by its last digits. Tokens are compared by
-    their centroids.
-
-    Parameters
-    ----------
-    frames
-        [shape=(n, 15)] the memory's events, NaN where missing.
-    centroids
-        [shape=(k, dim), float32] the codebook.
-
-    Raises
-    ------
-    ValueError
-        The frames are not [n, 15], or a token has no centroid.
-    """
-    events = np.asarray(frames, np.float64)
-    if events.ndim != 2 or events.shape[1] != len(EVENT_DIMS):
-        raise ValueError(f"frames must be [n, {len(EVENT_DIMS)}], got shape {events.shape}")
-    heard = np.isfinite(events)
-    tokens = events[heard[:, 0], 0].astype(np.int64)
-    if tokens.size and (tokens.min() < 0 or tokens.max() >= len(centroids)):
-        raise ValueError(f"tokens must be 0…{len(centroids) - 1}, got {tokens.max()}")
-
-    distance = token_distances(centroids)
-    scale = np.ones(len(EVENT_DIMS))
-    scale[0] = _token_spread(tokens, distance)
-    for dim in range(1, len(EVENT_DIMS)):
-        if heard[:, dim].any():
-            spread = events[heard[:, dim], dim].std()
-            scale[dim] = max(spread, EVENT_ATTRIBUTES[dim].tolerance)
-    scale[~(scale > 1e-6)] = 1.0  # a dimension that never varies tells nothing apart
-
-    weight = np.zeros(len(EVENT_DIMS))
-    for group in DIM_GROUPS:
-        present = heard[:, group].any(axis=0)
-        weight[group] = present / max(1, present.sum())
-    if not weight.any():
-        weight[0] = 1.0
-    return EventMetric(token_distance=distance, scale=scale, weight=weight)
-
-
-def _token_spread(tokens: NDArray[np.int64], distance: NDArray[np.float64]) -> float:
-    """Return √(E d² / 2), which for a number on a line would be its standard deviation."""
-    share = np.bincount(tokens, minlength=len(distance)) / max(1, tokens.size)
-    return float(np.sqrt(share @ distance**2 @ share / 2))
 
 
 def _require_range(name: str, value: float, low: float, high: float) -> None:

@@ -18,7 +18,8 @@ from models.audio_file import AudioFile
 from models.codebook import Codebook, train_codebook
 from oracle.checkpoint import Tensors
 from oracle.errors import TrainingError
-from oracle.event import Event, event_metric
+from oracle.event import Event
+from oracle.event_metric import event_metric
 from oracle.material import Material, facts_of, hear_recordings
 from oracle.memory import Memory
 from oracle.provenance import Provenance, codebook_sha256, iso_date
@@ -177,9 +178,9 @@ def _transcribe(material: Material, codebook: Codebook) -> Iterator[Event]:
 def _find_threshold(events: Sequence[Event], codebook: Codebook, training: Training) -> float:
     """Find the threshold of the most telling oracle, and tell the player if there is none."""
     frames = np.array([event.frame for event in events])
+    metric = event_metric(frames, codebook.centroids)
 
     def make() -> Tensors:
-        metric = event_metric(frames, codebook.centroids)
         search = find_threshold(frames, metric, at_most=ALIKE_AT_MOST)
         message = f"No passage of these {len(events)} events repeats another; more music would"
         return {
@@ -190,6 +191,7 @@ def _find_threshold(events: Sequence[Event], codebook: Codebook, training: Train
     made_from = {
         "frames": hashlib.sha256(frames.tobytes()).hexdigest(),
         "codebook": codebook_sha256(codebook.centroids),
+        "metric": [metric.scale.tolist(), metric.weight.tolist()],
     }
     made = training.checkpoint.keep("threshold", made_from, make)
     _tell(made, training)

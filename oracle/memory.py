@@ -16,7 +16,8 @@ from oracle.attribute_table import AttributeTable
 from oracle.attributes import attribute_rows
 from oracle.audio_oracle import AudioOracle
 from oracle.errors import BrokenLinksError
-from oracle.event import EVENT_DIMS, Event, Note, event_metric
+from oracle.event import EVENT_DIMS, Event, Note
+from oracle.event_metric import event_metric
 from oracle.event_rows import EventRows
 from oracle.memory_file import damaged, read_tensors, write_tensors
 from oracle.memory_tensors import Kept, kept_of, tensors_of
@@ -32,7 +33,7 @@ class Memory:
     centroids
         [shape=(k, dim), float32] the codebook.
     metric
-        Distance of two events; see `oracle.event.event_metric`.
+        Distance of two events; see `oracle.event_metric`.
     threshold
         Distance strictly below which events repeat each other.
     provenance

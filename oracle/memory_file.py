@@ -39,15 +39,18 @@ class FileKind:
     made_by
         The command that writes it.
     format_version
-        The only one that is read.
+        The one that is written.
+    oldest_version
+        The oldest that is read.
     """
 
     name: str
     made_by: str
     format_version: int = 1
+    oldest_version: int = 1
 
 
-MEMORY = FileKind(name="memory", made_by="python -m oracle.train")
+MEMORY = FileKind(name="memory", made_by="python -m oracle.train", format_version=2)
 
 
 def write_tensors(
@@ -184,7 +187,7 @@ def _metadata(path: Path, kind: FileKind, header: Mapping[str, str] | None) -> d
             f"{path} is no {kind.name}: give one that `{kind.made_by}` wrote."
         ) from None
     version = metadata.get("format_version")
-    if version != kind.format_version:
+    if version not in range(kind.oldest_version, kind.format_version + 1):
         raise MemoryFileError(
             f"{path} has {kind.name} format {version}, this program reads {kind.format_version}: "
             f"learn it anew with `{kind.made_by}`."

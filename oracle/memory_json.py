@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import OracleError
-from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note, token_distances
+from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note
+from oracle.event_metric import token_distances
 from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError, write_whole
 from oracle.metrics import EventMetric
 from oracle.provenance import Provenance, todays_fields
 
 FORMAT = "musichal memory"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _HEAD = {"format", "format_version", "provenance", "threshold", "dims", "centroids", "events"}
-_DIM = {"name", "unit", "scale", "weight"}
+_DIM = {"name", "unit", "scale", "weight", "period"}
 _EVENT = {
     "state", "onset_s", "duration_s", "source", "pitch", "level_db", "velocity", "frame", "notes",
     "suffix_link", "lrs", "transitions",
@@ -35,8 +36,9 @@ _EVENT = {
 def write_json(memory: Memory, path: Path) -> None:
     """Write a memory as JSON, whole or not at all.
 
-    What is missing is null, as is an infinite threshold; `frame` has the dimensions heard.
-    `transitions` leave a state; those of the root lead to each state whose suffix link it is.
+    What is missing is null, as is what is infinite, a threshold or the period of a line; `frame`
+    has the dimensions heard. `transitions` leave a state; those of the root lead to each state
+    whose suffix link it is.
 
     Raises
     ------
@@ -85,15 +87,15 @@ def _lines(memory: Memory) -> Iterator[str]:
     """Give the file line by line."""
     metric = memory.metric
     threshold = memory.oracle.threshold
-    dims = zip(EVENT_DIMS, metric.scale.tolist(), metric.weight.tolist(), strict=True)
+    numbers = (metric.scale.tolist(), metric.weight.tolist(), metric.period.tolist())
     head = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "provenance": asdict(memory.provenance),
-        "threshold": threshold if math.isfinite(threshold) else None,
+        "threshold": _or_null(threshold),
         "dims": [
-            {"name": dim.name, "unit": dim.unit, "scale": scale, "weight": weight}
-            for dim, scale, weight in dims
+            dim._asdict() | {"scale": scale, "weight": weight, "period": _or_null(period)}
+            for dim, scale, weight, period in zip(EVENT_DIMS, *numbers, strict=True)
         ],
         "centroids": memory.centroids.tolist(),
     }
@@ -144,15 +146,15 @@ def _memory(content: Mapping[str, Any]) -> Memory:
     if len({len(row) for row in rows}) != 1:
         raise ValueError("centroids must be one or more of equal length")
     centroids = np.array(rows, np.float32)
-    threshold = content["threshold"]
     memory = Memory(
         centroids=centroids,
         metric=EventMetric(
             token_distance=token_distances(centroids),
             scale=np.array([_number(dim["scale"], "scale") for dim in dims]),
             weight=np.array([_number(dim["weight"], "weight") for dim in dims]),
+            period=np.array([_number_or(math.inf, dim["period"], "period") for dim in dims]),
         ),
-        threshold=math.inf if threshold is None else _number(threshold, "threshold"),
+        threshold=_number_or(math.inf, content["threshold"], "threshold"),
         provenance=_provenance(content["provenance"]),
     )
     records = [
@@ -195,9 +197,9 @@ def _event(record: Mapping[str, Any], state: int) -> Event:
     return Event(
         frame=frame,
         notes=tuple(_note(note, state) for note in _listed(record["notes"], "notes")),
-        pitch=_number_or_nan(record["pitch"], "pitch"),
-        level_db=_number_or_nan(record["level_db"], "level_db"),
-        velocity=_number_or_nan(record["velocity"], "velocity"),
+        pitch=_number_or(math.nan, record["pitch"], "pitch"),
+        level_db=_number_or(math.nan, record["level_db"], "level_db"),
+        velocity=_number_or(math.nan, record["velocity"], "velocity"),
         onset_s=_number(record["onset_s"], "onset_s"),
         duration_s=_number(record["duration_s"], "duration_s"),
         source=_whole(record["source"], "source"),
@@ -254,8 +256,8 @@ def _number(value: Any, what: str) -> float:
     return float(value)
 
 
-def _number_or_nan(value: Any, what: str) -> float:
-    return math.nan if value is None else _number(value, what)
+def _number_or(null: float, value: Any, what: str) -> float:
+    return null if value is None else _number(value, what)
 
 
 def _numbers(values: Any, what: str) -> list[float]:
@@ -263,8 +265,8 @@ def _numbers(values: Any, what: str) -> list[float]:
 
 
 def _or_null(value: float) -> float | None:
-    """Give a number as JSON has it, which knows no NaN."""
-    return None if math.isnan(value) else value
+    """Give a number as JSON has it, which knows neither NaN nor ∞."""
+    return value if math.isfinite(value) else None
 
 
 def _dumped(value: Any) -> str:

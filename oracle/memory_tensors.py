@@ -1,7 +1,8 @@
 """A memory as tensors and metadata: what its file holds, and how the two are told to fit.
 
 Runs where the caller is, off the hot path. The same memory gives the same bytes; numbers that
-contradict each other come back as no memory.
+contradict each other come back as no memory. A memory keeps the metric that it was linked by: one
+of format 1, which knew no circles, has them on lines for ever.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.audio_oracle import AudioOracle
-from oracle.event import token_distances
+from oracle.event_metric import token_distances
 from oracle.event_rows import EventRows
 from oracle.metrics import EventMetric
 from oracle.provenance import Provenance, codebook_sha256, todays_fields
@@ -25,6 +26,7 @@ _TENSORS = {
     "in_degrees": (np.int32, 1),
     "scale": (np.float64, 1),
     "weight": (np.float64, 1),
+    "period": (np.float64, 1),
     "threshold": (np.float64, 1),
 }
 
@@ -50,6 +52,7 @@ def tensors_of(kept: Kept) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         "in_degrees": kept.oracle.in_degrees,
         "scale": kept.metric.scale,
         "weight": kept.metric.weight,
+        "period": kept.metric.period,
         "threshold": np.array([kept.oracle.threshold]),
         **kept.rows.columns(),
     }
@@ -65,16 +68,19 @@ def kept_of(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) ->
     BrokenLinksError, ValueError, TypeError, KeyError
         Something is missing, of another type, or contradicts the rest.
     """
+    fields = dict(metadata)
+    if "period" not in tensors:
+        tensors = {**tensors, "period": np.full_like(tensors["weight"], np.inf)}
     for name, (dtype, n_dims) in _TENSORS.items():
         if tensors[name].dtype != dtype or tensors[name].ndim != n_dims:
             raise ValueError(f"no proper {name}")
-    fields = dict(metadata)
     if fields.pop("codebook_sha256") != codebook_sha256(tensors["centroids"]):
         raise ValueError("the codebook is another")
     metric = EventMetric(
         token_distance=token_distances(tensors["centroids"]),
         scale=tensors["scale"],
         weight=tensors["weight"],
+        period=tensors["period"],
     )
     oracle = AudioOracle.from_arrays(
         tensors["frames"],

@@ -32,9 +32,10 @@ class EventMetric:
     """The distance of two musical events, whose first dimension is a category.
 
     d² = Σ w δ² / Σ w over the dimensions present (not NaN) in both frames, where δ is the
-    difference over the dimension's scale, and for dimension 0, the token, the distance of the two
-    tokens' centroids over its scale. Nothing present in both: infinitely far. The sums differ from
-    pair to pair, so the triangle inequality does not hold and no candidate can be pruned by it.
+    difference over the dimension's scale, the shorter way round where the dimension is a circle,
+    and for dimension 0, the token, the distance of the two tokens' centroids over its scale.
+    Nothing present in both: infinitely far. The sums differ from pair to pair, so the triangle
+    inequality does not hold and no candidate can be pruned by it.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class EventMetric:
         Spread of each dimension, in its own unit.
     weight : [shape=(dim,), float64], ≥ 0, not all zero
         What each dimension counts.
+    period : [shape=(dim,), float64], > 0
+        After how much a dimension begins anew, ∞ where it lies on a line; values lie in one period.
 
     Raises
     ------
@@ -54,13 +57,17 @@ class EventMetric:
     token_distance: Float64s
     scale: Float64s
     weight: Float64s
+    period: Float64s
 
     def __post_init__(self) -> None:
-        for name, n_dims in (("token_distance", 2), ("scale", 1), ("weight", 1)):
+        for name, n_dims in (("token_distance", 2), ("scale", 1), ("weight", 1), ("period", 1)):
             values = np.array(getattr(self, name), dtype=np.float64, order="C")
             if values.ndim != n_dims or values.size == 0:
                 raise ValueError(f"{name} has shape {values.shape}, need {n_dims} dimension(s)")
-            if not np.isfinite(values).all() or (values < 0).any():
+            if name == "period":
+                if not (values > 0).all():
+                    raise ValueError("period holds a value that is not above 0, need > 0 or ∞")
+            elif not np.isfinite(values).all() or (values < 0).any():
                 raise ValueError(f"{name} holds negative or non-finite values, need finite ≥ 0")
             values.flags.writeable = False
             object.__setattr__(self, name, values)
@@ -73,8 +80,10 @@ class EventMetric:
             raise ValueError(
                 f"token_distance has shape {tokens.shape}, need a symmetric square, zero diagonal"
             )
-        if self.scale.shape != self.weight.shape:
-            raise ValueError(f"{self.scale.size} scales for {self.weight.size} weights, need equal")
+        for name in ("scale", "period"):
+            n_given = getattr(self, name).size
+            if n_given != self.weight.size:
+                raise ValueError(f"{n_given} {name}s for {self.weight.size} weights, need equal")
         if (self.scale == 0).any():
             raise ValueError("scale holds a zero, need > 0")
         if not self.weight.any():
@@ -102,6 +111,7 @@ class MetricTable(NamedTuple):
     token_distance: Float64s
     scale: Float64s
     weight: Float64s
+    period: Float64s
 
 
 def metric_table(metric: Metric, dim: int) -> MetricTable:
@@ -115,14 +125,13 @@ def metric_table(metric: Metric, dim: int) -> MetricTable:
         If it is neither a name nor an `EventMetric`.
     """
     if isinstance(metric, EventMetric):
-        return MetricTable(
-            EVENT, dim, metric.token_distance.copy(), metric.scale.copy(), metric.weight.copy()
-        )
+        arrays = (metric.token_distance, metric.scale, metric.weight, metric.period)
+        return MetricTable(EVENT, dim, *(array.copy() for array in arrays))
     if not isinstance(metric, str):
         raise TypeError(f"metric is a {type(metric).__name__}, need a name or an EventMetric")
     if metric not in _CODES:
         raise ValueError(f"metric {metric!r} is unknown, need one of {', '.join(_CODES)}")
-    return MetricTable(_CODES[metric], dim, np.empty((0, 0)), np.empty(0), np.empty(0))
+    return MetricTable(_CODES[metric], dim, np.empty((0, 0)), *(np.empty(0) for _ in range(3)))
 
 
 @kernel
@@ -175,7 +184,11 @@ def _event_distance(metric: MetricTable, frames: Float64s, i: int, j: int) -> fl
         b = frames[j, d]
         if math.isnan(a) or math.isnan(b):
             continue
-        delta = (a - b if d > 0 else metric.token_distance[int(a), int(b)]) / metric.scale[d]
+        apart = abs(a - b)
+        apart = min(apart, abs(metric.period[d] - apart))
+        if d == 0:
+            apart = metric.token_distance[int(a), int(b)]
+        delta = apart / metric.scale[d]
         total += metric.weight[d] * delta * delta
         weight_present += metric.weight[d]
     return math.sqrt(total / weight_present) if weight_present > 0.0 else math.inf

@@ -17,6 +17,7 @@ Ours is:
   against each other. The onsets stray from it by a jitter that is not known but expected (a
   Student's t likelihood), and a rhythm is told in few words: each *different* duration costs some
   nats and its indigestibility, a repetition only what tells it from other durations of the grid;
+  where the phrase is known to be whole, its length is one more word;
 * the chunk: it slides, so that every onset is judged with the eight intervals that it ends, and
   what the tempo may be is carried from the chunk that ended where this one begins. No evidence
   counts twice.
@@ -34,15 +35,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oracle._ratios import (
+from oracle._ratio_reading import (
     ON_TIME,
     certainty,
     deviation,
     indigestibility_per_onset,
-    new_ratio_state,
     pulse,
-    take_onset,
 )
+from oracle._ratios import new_ratio_state, take_onset
 
 MERGE_S: Final = 0.05
 """Onsets this close are one event."""
@@ -90,8 +90,13 @@ class RatioAnalysis:
         self._state = new_ratio_state()
         self._onset_s = -math.inf
 
-    def hear(self, onset_s: float) -> Ratio | None:
+    def hear(self, onset_s: float, *, is_last: bool = False) -> Ratio | None:
         """Take the next onset.
+
+        Parameters
+        ----------
+        is_last
+            Whether it is known to end the phrase.
 
         Returns
         -------
@@ -110,7 +115,7 @@ class RatioAnalysis:
         n_onsets = self._state.counts[0]
         if n_onsets and onset_s - self._state.onsets_s[n_onsets - 1] < MERGE_S:
             return None
-        n_hypotheses = take_onset(self._state, onset_s)
+        n_hypotheses = take_onset(self._state, onset_s, is_last)
         return self._best(n_hypotheses) if n_hypotheses else None
 
     def end_phrase(self) -> None:
@@ -155,6 +160,7 @@ def analyse_phrase(onsets_s: ArrayLike) -> Ratio | None:
         The onsets are not finite and strictly increasing.
     """
     analysis, ratio = RatioAnalysis(), None
-    for onset_s in np.asarray(onsets_s, np.float64):
-        ratio = analysis.hear(float(onset_s))
+    onsets = np.asarray(onsets_s, np.float64).tolist()
+    for place, onset_s in enumerate(onsets, start=1):
+        ratio = analysis.hear(onset_s, is_last=place == len(onsets))
     return ratio

@@ -47,6 +47,18 @@ def test_a_beat_is_foretold_by_what_was_decided_before_it() -> None:
     assert foretold_beats(moved, RATE_HZ, 9.2)[: before.size] == pytest.approx(before)
 
 
+@pytest.mark.parametrize("early_frames", range(0, 30, 3))
+def test_a_beat_that_is_due_while_its_onset_is_decided_on_is_played(early_frames: int) -> None:
+    """However near to it the onset comes, no beat is lost between two beliefs, and none doubled."""
+    attacks = np.zeros(20, EVENT_DTYPE)
+    attacks["onset_frame"] = np.arange(20) * 500
+    attacks["onset_frame"][15] -= early_frames
+    attacks["decision_frame"] = attacks["onset_frame"] + 12
+    attacks["velocity"] = 64
+    beats_s = foretold_beats(attacks, RATE_HZ, 9.9)
+    assert beats_s[beats_s > 6.8] == pytest.approx([7.0, 7.5, 8.0, 8.5, 9.0, 9.5], abs=0.04)
+
+
 def test_the_published_method_knows_no_fives() -> None:
     """.4 is taken for 1/3; on plain rhythms it is as good as ours."""
     assert published_durations(onsets_of((2, 1, 1, 2), 0.25)) == (2, 1, 1, 2)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oracle.event import DIM_INDEX, EVENT_DIMS, Event, EventTracker, Note
 from oracle.memory import Memory
@@ -38,6 +39,14 @@ def make_event(token: int = 0, pitch: float = math.nan, index: int = 0, **dims: 
         onset_s=index / 4,
         duration_s=0.25,
     )
+
+
+def blank(**dims: float) -> NDArray[np.float32]:
+    """Give a frame in which only the dimensions named were heard."""
+    frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
+    for name, value in dims.items():
+        frame[DIM_INDEX[name]] = value
+    return frame
 
 
 def make_memory(events: Sequence[Event], n_tokens: int = 16, threshold: float = 0.3) -> Memory:

@@ -110,9 +110,9 @@ def test_an_onset_out_of_order_is_refused(onset_s: float) -> None:
 
 
 def test_the_beats_of_drums_can_be_foretold(shared_data: Path) -> None:
-    """Two of the annotated tracks; the benchmark scores all six."""
+    """Two of the annotated tracks, .97 and 1.00; the benchmark scores all six."""
     for name in ("Rock", "Reggae"):
-        assert score_beats(shared_data / "drums" / f"{name}.flac") >= 0.8
+        assert score_beats(shared_data / "drums" / f"{name}.flac") >= 0.9
 
 
 def test_the_kernels_compute_the_same_uncompiled() -> None:

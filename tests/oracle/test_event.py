@@ -4,31 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from oracle.event import (
-    DIM_INDEX,
-    EVENT_DIMS,
-    Event,
-    EventTracker,
-    Note,
-    event_metric,
-    tenney_height,
-    token_distances,
-)
-from oracle.metrics import distance, metric_table
+from oracle.event import DIM_INDEX, EVENT_DIMS, Event, EventTracker, Note, tenney_height
+from tests.oracle.memories import blank
 
-TOKEN, TENNEY, FIT = (DIM_INDEX[name] for name in ("gesture_token", "tenney_height", "tonal_fit"))
+TENNEY, FIT = (DIM_INDEX[name] for name in ("tenney_height", "tonal_fit"))
 INTERVAL, DENSITY = DIM_INDEX["log2_interval"], DIM_INDEX["onset_density"]
-CENTROIDS = np.eye(4, dtype=np.float32)
-
-
-def blank(**dims: float) -> NDArray[np.float32]:
-    """Give a frame in which only the dimensions named were heard."""
-    frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
-    for name, value in dims.items():
-        frame[DIM_INDEX[name]] = value
-    return frame
 
 
 def test_an_event_has_the_fifteen_dimensions_of_the_facts_page() -> None:
@@ -160,64 +141,3 @@ def test_an_event_refuses_what_no_sound_can_be(field: str, value: object, match:
     fields: dict[str, object] = {"frame": blank(), "onset_s": 0.0, "duration_s": 0.1}
     with pytest.raises(ValueError, match=match):
         Event(**{**fields, field: value})  # type: ignore[arg-type]
-
-
-def test_tokens_are_as_far_apart_as_their_centroids() -> None:
-    """Known triangle 3-4-5; the matrix is symmetric and exactly zero on its diagonal."""
-    distances = token_distances(np.array([[0, 0], [3, 0], [3, 4]], np.float32))
-    assert distances == pytest.approx(np.array([[0, 3, 5], [3, 0, 4], [5, 4, 0]]))
-    assert (distances == distances.T).all()
-    assert not distances.diagonal().any()
-
-
-def test_far_from_the_origin_near_tokens_stay_apart() -> None:
-    """A common offset a million times their distance costs no digits."""
-    centroids = np.array([[1e6, 0], [1e6 + 1, 0]], np.float32)
-    assert token_distances(centroids)[0, 1] == pytest.approx(1)
-
-
-def test_the_metric_weighs_timbre_pitch_and_time_alike() -> None:
-    """Whatever share of their dimensions was heard; a dimension never heard weighs nothing."""
-    frames = np.stack([blank(gesture_token=0, tonal_fit=f, log2_interval=f) for f in (0, 0.5, 1)])
-    metric = event_metric(frames, CENTROIDS)
-    assert metric.weight[[TOKEN, FIT, INTERVAL]] == pytest.approx(1)
-    assert metric.weight.sum() == pytest.approx(3)
-
-
-def test_the_metrics_unit_is_the_spread_over_the_memory() -> None:
-    """A scalar's is its standard deviation, the token's what that would be on a line."""
-    rng = np.random.default_rng(0)
-    frames = np.stack(
-        [blank(gesture_token=i % 2, log2_interval=rng.normal(0, 3)) for i in range(400)]
-    )
-    metric = event_metric(frames, np.array([[0.0], [8.0]], np.float32))
-    assert metric.scale[INTERVAL] == pytest.approx(frames[:, INTERVAL].std())
-    assert metric.scale[TOKEN] == pytest.approx(4)
-
-
-def test_a_memory_of_one_event_has_a_metric() -> None:
-    """Nothing varies, so every scale is 1."""
-    metric = event_metric(blank(gesture_token=3)[None], CENTROIDS)
-    assert (metric.scale == 1).all()
-    assert metric.weight[TOKEN] == 1
-
-
-def test_events_with_nothing_in_common_are_infinitely_far() -> None:
-    """No shared evidence is no likeness."""
-    frames = np.stack([blank(gesture_token=1), blank(log2_interval=0.5)]).astype(np.float64)
-    table = metric_table(event_metric(frames, CENTROIDS), frames.shape[1])
-    assert distance(table, frames, 0, 1) == math.inf
-    assert distance(table, frames, 0, 0) == 0
-
-
-@pytest.mark.parametrize(
-    ("frames", "match"),
-    [
-        (np.zeros((3, 4)), r"must be \[n, 15\]"),
-        (blank(gesture_token=4)[None], "tokens must be 0…3"),
-    ],
-)
-def test_the_metric_refuses_frames_that_do_not_fit(frames: NDArray[np.float32], match: str) -> None:
-    """A wrong shape, or a token without a centroid."""
-    with pytest.raises(ValueError, match=match):
-        event_metric(frames, CENTROIDS)

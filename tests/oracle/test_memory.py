@@ -4,6 +4,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,20 @@ def test_another_format_version_is_refused_by_number(tmp_path: Path) -> None:
     newer = f"memory format {MEMORY.format_version + 1}, this program reads"
     with pytest.raises(MemoryFileError, match=newer):
         Memory.load(path)
+
+
+def test_a_memory_of_the_first_format_keeps_the_metric_it_was_linked_by(tmp_path: Path) -> None:
+    """It knew no circles; written again it is of today's format, and still knows none."""
+    path = tmp_path / "old.memory"
+    make_memory(some_events(20)).save(path)
+    tensors, metadata = read_tensors(path)
+    del tensors["period"]
+    write_tensors(path, tensors, metadata, replace(MEMORY, format_version=1))
+    old = Memory.load(path)
+    assert np.isinf(old.metric.period).all()
+    old.save(path)
+    assert np.isinf(Memory.load(path).metric.period).all()
+    assert np.isfinite(make_memory(some_events(20)).metric.period).any()
 
 
 def test_a_file_that_keeps_only_how_long_was_heard_is_read(tmp_path: Path) -> None:

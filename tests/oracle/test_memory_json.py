@@ -126,7 +126,7 @@ def _whole_if_equal(text: str) -> float:
     ("change", "match"),
     [
         (lambda c: c.update(format="tune"), "its format is not 'musichal memory'"),
-        (lambda c: c.update(format_version=2), "format version 2, this program reads 1"),
+        (lambda c: c.update(format_version=1), "format version 1, this program reads 2"),
         (lambda c: c.update(mood="blue"), "the file has an unknown 'mood'"),
         (lambda c: c.pop("centroids"), "the file lacks 'centroids'"),
         (lambda c: c["centroids"].__delitem__(slice(3, None)), "tokens other than 0 … 2"),
@@ -138,6 +138,7 @@ def _whole_if_equal(text: str) -> float:
         (lambda c: c.update(threshold=-1), "threshold is -1"),
         (lambda c: c["dims"].pop(), "dims must be those of an event"),
         (lambda c: c["dims"][1].update(scale=0), "scale holds a zero"),
+        (lambda c: c["dims"][1].update(period=0), "period holds a value that is not above 0"),
         (lambda c: c["provenance"].pop("listener"), "provenance lacks 'listener'"),
         (lambda c: c["provenance"].update(heard_ms=None), "heard_ms must be a number, got None"),
         (lambda c: c["provenance"].update(listener=[]), "listener must be an object, got list"),

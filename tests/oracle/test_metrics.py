@@ -21,7 +21,12 @@ TOKENS = np.array([[0.0, 3.0, 4.0], [3.0, 0.0, 5.0], [4.0, 5.0, 0.0]])
 
 def event_metric(**changes: Any) -> EventMetric:
     """Give a metric of three tokens and three dimensions."""
-    fields = {"token_distance": TOKENS, "scale": [2.0, 0.5, 10.0], "weight": [1.0, 2.0, 0.0]}
+    fields = {
+        "token_distance": TOKENS,
+        "scale": [2.0, 0.5, 10.0],
+        "weight": [1.0, 2.0, 0.0],
+        "period": [math.inf, math.inf, math.inf],
+    }
     return EventMetric(**{**fields, **changes})
 
 
@@ -61,6 +66,15 @@ def test_an_event_distance_is_a_weighted_mean_of_squares() -> None:
     assert apart(event_metric(), [0, 1, 5], [1, 2, -5]) == pytest.approx(expected, rel=1e-15)
 
 
+def test_a_circle_is_measured_the_shorter_way_round() -> None:
+    """From 1 to 8 it is 3, on a circle of 10; the token is on none."""
+    metric = event_metric(weight=[0.0, 0.0, 1.0], period=[1.0, math.inf, 10.0])
+    assert apart(metric, [0, 0, 1], [0, 0, 8]) == pytest.approx(0.3)
+    assert apart(metric, [0, 0, 1], [0, 0, 6]) == pytest.approx(0.5)
+    token = event_metric(weight=[1.0, 0.0, 0.0], period=[1.0, math.inf, 10.0])
+    assert apart(token, [0, 0, 0], [2, 0, 0]) == 2.0
+
+
 @pytest.mark.parametrize(("x", "y"), [([math.nan, 1, 5], [1, 2, 5]), ([0, 1, 5], [math.nan, 2, 5])])
 def test_what_is_missing_on_either_side_is_skipped(x: list[float], y: list[float]) -> None:
     """Without the token the second dimension alone decides."""
@@ -83,6 +97,9 @@ def test_events_with_nothing_in_common_are_infinitely_far() -> None:
         ({"scale": [1.0, 0.0, 1.0]}, "scale holds a zero, need > 0"),
         ({"scale": [1.0, math.nan, 1.0]}, "scale holds negative or non-finite values"),
         ({"scale": [1.0, 1.0]}, "2 scales for 3 weights, need equal"),
+        ({"period": [1.0, 1.0]}, "2 periods for 3 weights, need equal"),
+        ({"period": [1.0, 0.0, 1.0]}, "period holds a value that is not above 0"),
+        ({"period": [1.0, math.nan, 1.0]}, "period holds a value that is not above 0"),
         ({"weight": [0.0, 0.0, 0.0]}, "weight is zero throughout"),
         ({"weight": []}, r"weight has shape \(0,\), need 1 dimension"),
     ],

@@ -79,6 +79,19 @@ def test_fives_and_sevens_cost() -> None:
     assert INDIGESTIBILITY[5] > INDIGESTIBILITY[8]
 
 
+def test_a_whole_phrase_comes_round() -> None:
+    """A tresillo between 3:2 and 2:1 has sixteen ticks rather than ten, if it is over."""
+    onsets_s = 0.625 * onsets_of((3, 3, 2, 3, 3, 2), 0.125) + 0.375 * onsets_of(
+        (2, 2, 1, 2, 2, 1), 0.2
+    )
+    *_, goes_on = heard(onsets_s.tolist())
+    is_over = analyse_phrase(onsets_s)
+    assert goes_on is not None
+    assert is_over is not None
+    assert goes_on.durations == (2, 2, 1, 2, 2, 1)
+    assert is_over.durations == (3, 3, 2, 3, 3, 2)
+
+
 def test_indigestibility_of_known_numbers() -> None:
     """The values of the method's description."""
     known = {1: 0, 2: 1, 3: 2.667, 4: 2, 5: 6.4, 6: 3.667, 8: 3, 12: 4.667}

@@ -1,5 +1,6 @@
 """Stage: the program itself, started as a player starts it, and a referee who plays to it."""
 
+import argparse
 import contextlib
 import json
 import subprocess
@@ -86,6 +87,14 @@ def train(folder: Path, encoder: str) -> Path:
     if done.returncode != 0:
         raise StageError(f"oracle.train ended with {done.returncode}: {done.stderr[-2000:]}")
     return memory
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every performance before a referee can be asked."""
+    parser.add_argument("--encoder", default="spectral", help="as oracle.train takes it")
+    parser.add_argument(
+        "--no-realtime", action="store_true", help="schedule the server like any program"
+    )
 
 
 @contextlib.contextmanager

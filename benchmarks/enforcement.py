@@ -83,7 +83,6 @@ def perform(memory_path: Path, target_ms: float, seconds: float | None) -> dict[
         hop_s=config.encoder.hop_ms / 1e3,
         level=InputLevel(Observer(source.audio.ring), source.rate_hz, config.listener.gate_dbfs),
     )
-    ensemble.warm_up()
     engine.warm_up()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(engine.run(asyncio.Event(), seconds))

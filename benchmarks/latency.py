@@ -27,6 +27,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks import _stage
 from benchmarks._accounts import compare, disagreement_ms, percentiles
 from benchmarks._jack import jack_server
 from benchmarks._run import Headline, run
@@ -194,12 +195,9 @@ def draw(
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what only this benchmark can be asked."""
-    parser.add_argument("--encoder", default="spectral", help="as oracle.train takes it")
+    _stage.add_options(parser)
     parser.add_argument("--onsets", type=int, default=N_ONSETS, metavar="N")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw every answer")
-    parser.add_argument(
-        "--no-realtime", action="store_true", help="schedule the server like any program"
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ product with a window's consecutive rows. It runs in the thread that owns the en
 lets the interpreter go while it runs.
 """
 
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 Product = Callable[[Tensor], Tensor]
+
+# Where Linux has huge pages, large tensors lie in them: all weights are read once a pass, and
+# finding the addresses of small pages takes 4 % of it. Torch looks when it first allocates.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 class Arithmetic(Protocol):
@@ -41,10 +46,17 @@ class Arithmetic(Protocol):
         """Make ``y + x @ weight.T + bias`` of x and y."""
         ...
 
-    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute GELU of ``x @ weight.T + bias`` with weights that are used once, all float32.
+    def gelu_of_patches(
+        self, frames: Tensor, weight: Tensor, bias: Tensor, *, stride: int
+    ) -> Tensor:
+        """Compute GELU of a convolution of frames with weights that are used once.
 
-        As exact as in float32, and rounded at the end: weights may cancel out most of x.
+        As exact as in float32, and rounded at the end: weights may cancel out most of the frames.
+
+        Parameters
+        ----------
+        frames, weight, bias
+            [shape=(n, n_frames)], [shape=(n_out, kernel)] and [shape=(n_out,)], float32.
         """
         ...
 
@@ -93,9 +105,12 @@ class Plain:
         product = self.linear(weight, bias)
         return lambda x, y: y + product(x)
 
-    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute a product, as `Arithmetic` has it."""
-        return self.keep(functional.gelu(functional.linear(x, weight, bias)))
+    def gelu_of_patches(
+        self, frames: Tensor, weight: Tensor, bias: Tensor, *, stride: int
+    ) -> Tensor:
+        """Compute a first convolution, as `Arithmetic` has it."""
+        patches = frames.unfold(-1, weight.shape[1], stride)
+        return self.keep(functional.gelu(functional.linear(patches, weight, bias)))
 
     def convolution(
         self,
@@ -149,14 +164,16 @@ class Prepacked:
         packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
         return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, bias, "add")
 
-    def gelu_of(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Compute a product, as `Arithmetic` has it."""
+    def gelu_of_patches(
+        self, frames: Tensor, weight: Tensor, bias: Tensor, *, stride: int
+    ) -> Tensor:
+        """Compute a first convolution, as `Arithmetic` has it."""
         product = torch.ops.mkldnn._linear_pointwise
         after = _after(is_gelu=True)
         result: Tensor = (
-            product(x, weight, bias, *after)
+            product(frames.unfold(-1, weight.shape[1], stride), weight, bias, *after)
             if self.dtype == torch.float32
-            else product(*_in_parts(x, weight, bias), None, *after)
+            else product(*_in_parts(frames, weight, bias, stride), None, *after)
         )
         return result
 
@@ -216,17 +233,18 @@ N_PARTS = 3
 """Bfloat16 numbers that add up to a float32: 24 bits are three times 8."""
 
 
-def _in_parts(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Give factors in bfloat16 whose product is ``x @ weight.T + bias`` as float32 would have it.
+def _in_parts(frames: Tensor, weight: Tensor, bias: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Give factors in bfloat16 whose product is a convolution as float32 would have it.
 
     What is below the last bit is left out. A kernel of 10 makes 63 columns, which AMX reads as two
     tiles: 1.5 ms for a second of sound, where the product in float32 takes 4.4.
     """
     pairs = [(i, j) for i in range(N_PARTS) for j in range(N_PARTS - i)]
-    of_x, of_weight = _parts(x), _parts(weight)
-    ones = torch.ones((), dtype=torch.bfloat16).expand(*x.shape[:-1], N_PARTS)
+    patches = [part.unfold(-1, weight.shape[1], stride) for part in _parts(frames)]
+    of_weight = _parts(weight)
+    ones = torch.ones((), dtype=torch.bfloat16).expand(*patches[0].shape[:-1], N_PARTS)
     return (
-        torch.cat([*(of_x[i] for i, _ in pairs), ones], -1),
+        torch.cat([*(patches[i] for i, _ in pairs), ones], -1),
         torch.cat([*(of_weight[j] for _, j in pairs), *_parts(bias[:, None])], -1),
     )
 

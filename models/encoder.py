@@ -40,7 +40,7 @@ class EncoderSpec:
         Values in an embedding.
     layer
         The layer read out, 0 being the input of the first, or several of them; None where there
-        are no layers.
+        are no layers. Several of which there is one are that one.
     layer_weights
         Of several layers' mean; empty where they stand side by side.
     pooling
@@ -74,6 +74,8 @@ class EncoderSpec:
         for key in ("rate_hz", "window_frames", "dim"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} is {getattr(self, key)}, needs at least 1")
+        if isinstance(self.layer, tuple) and len(self.layer) == 1:
+            object.__setattr__(self, "layer", self.layer[0])
         if any(layer < 0 for layer in self.layers):
             raise ValueError(f"layer is {self.layer}, needs 0 or more")
         if not all(1 <= n < self.window_frames for n in self.shorter_frames):
@@ -199,6 +201,11 @@ class Encoder(Protocol):
             Another shape, or values that are not finite.
         """
         ...
+
+
+def device_of(encoder: Encoder) -> str:
+    """Say what an encoder runs on: the CPU, unless it has another `device`."""
+    return str(getattr(encoder, "device", "cpu"))
 
 
 def check_windows(windows: NDArray[np.float32], spec: EncoderSpec) -> None:

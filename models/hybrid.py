@@ -8,7 +8,7 @@ measured once, when a memory is learned, and kept in it. Same thread and same pr
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Encoder, EncoderSpec, check_windows
+from models.encoder import Encoder, EncoderSpec, check_windows, device_of
 from models.errors import EncoderError
 
 N_SOUNDS = 8
@@ -32,6 +32,8 @@ class HybridEncoder:
     spec : EncoderSpec
     notice : str
         The parts'.
+    device : str
+        What the model runs on.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class HybridEncoder:
             part_scales=scales,
             precision=model.spec.precision,
         )
+        self.device = device_of(model)
         self.notice = " ".join(part.notice for part in self._parts if part.notice)
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:

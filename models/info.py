@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from models.encoder import Encoder, EncoderConfig, EncoderSpec
+from models.encoder import Encoder, EncoderConfig, EncoderSpec, device_of
 from models.errors import EncoderError, ModelsError
 from models.loading import load_as_set, restore_encoder
 from models.settings import DEFAULT_PATH, read_settings, read_tables, settings_from_table
@@ -108,7 +108,7 @@ def describe(
         f"encoder    {spec.name} ({spec.revision})",
         f"layer      {layers}, pooling {spec.pooling}, {spec.dim} values",
         f"window     {windows} at {spec.rate_hz} Hz",
-        f"computes   in {spec.precision} on the {getattr(encoder, 'device', 'cpu')}"
+        f"computes   in {spec.precision} on the {device_of(encoder)}"
         + (f", {error:.1%} from fp32" if error else ""),
         f"a pass     {cost_ms[0]:.1f} ms, {cost_ms[1]:.1f} ms at p95",
     ]

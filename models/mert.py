@@ -117,7 +117,7 @@ class _First:
         self, architecture: Architecture, arithmetic: Arithmetic, tensors: Mapping[str, Tensor]
     ) -> None:
         at = "feature_extractor.conv_layers.0"
-        self._product = arithmetic.gelu_of
+        self._arithmetic = arithmetic
         self._stride = architecture.conv_strides[0]
         self._weight = tensors[f"{at}.conv.weight"][:, 0].to(arithmetic.device)
         gain, bias = _pair(tensors, f"{at}.layer_norm")
@@ -125,14 +125,14 @@ class _First:
 
     def __call__(self, window: Tensor) -> Tensor:
         """Hear one window [shape=(1, n_frames)]."""
-        patches = window.unfold(1, self._weight.shape[1], self._stride)  # (1, n_steps, kernel)
-        mean = patches[0].mean(0)
-        centred = patches[0] - mean
+        patches = window.unfold(1, self._weight.shape[1], self._stride)[0]  # (n_steps, kernel)
+        mean = patches.mean(0)
+        centred = patches - mean
         covariance = centred.T @ centred / len(centred)
         variance = ((self._weight @ covariance) * self._weight).sum(1)
         gain = self._gain * torch.rsqrt(variance + NORM_EPSILON)
-        bias = self._bias - gain * (self._weight @ mean)
-        return self._product(patches, self._weight * gain[:, None], bias)
+        weight, bias = self._weight * gain[:, None], self._bias - gain * (self._weight @ mean)
+        return self._arithmetic.gelu_of_patches(window, weight, bias, stride=self._stride)
 
 
 NORM_EPSILON = 1e-5

@@ -24,11 +24,12 @@ from realtime.input_level import InputLevel
 from realtime.listening import ListenerThread
 from realtime.midi import LoopScheduler, NotePlayer, Scheduler
 from realtime.monotonic import NS_PER_S, monotonic_ns
+from realtime.privileges import ENCODER, LISTENER
 from realtime.recogniser import Recogniser
 from realtime.recognition import Recognition
 from realtime.report import Performance
 from realtime.responder import Record, Responder, nobody
-from realtime.ring import Observer, make_ring
+from realtime.ring import Observer, make_ring, prime
 from realtime.source import DROPPED_BLOCKS, OVERFLOWS, SILENCED, AudioSource, has_ended
 from realtime.tasks import failed_call, is_set, whenever
 
@@ -109,14 +110,38 @@ class Engine:
             frames_ready=frames_ready,
             events=self._published,
             events_ready=self._events_ready,
+            begin=lambda: performance.warm_up.take_thread(LISTENER),
         )
-        self._recognition = Recognition(recognisers, self._audio, source.rate_hz, hop_s)
+        self._recognition = Recognition(
+            recognisers,
+            self._audio,
+            source.rate_hz,
+            hop_s,
+            begin=lambda: performance.warm_up.take_thread(ENCODER),
+        )
 
-    def warm_up(self) -> int:
-        """Compile the kernels, run the encoders, and give what the slowest's pass costs, in ns."""
+    def warm_up(self) -> int | None:
+        """Take the steps that concern the stages, and return what the slowest encoder's pass costs.
+
+        Returns
+        -------
+        int or None
+            Nanoseconds; None where an encoder failed.
+        """
+        take = self._performance.warm_up.take
+        take("improviser's kernels", self._ensemble.warm_up)
+        take("listener's kernels", self._warm_up_listener)
+        take("rings touched", self._prime)
+        return take("encoders at every batch size", self._recognition.warm_up)
+
+    def _warm_up_listener(self) -> None:
         has_ended(self._source.counters)
         self._ears.warm_up()
-        return self._recognition.warm_up()
+
+    def _prime(self) -> None:
+        for end in (self._source.audio, self._source.stamps, self._published):
+            prime(end.ring)
+        self._recognition.prime()
 
     async def run(self, stop: asyncio.Event, seconds: float | None = None) -> None:
         """Play until `stop` is set, `seconds` are over, or the source has ended.

@@ -11,7 +11,7 @@ what is newest and counts what it skipped. It never logs while it plays.
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -135,6 +135,7 @@ class EncoderWorker:
         work: Doorbell,
         done: Doorbell,
         hop_s: float,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._places = [
             _Place(recogniser, Windows(audio, WindowCutter(rate_hz, recogniser.encoder.spec)))
@@ -148,6 +149,7 @@ class EncoderWorker:
         self._work = work
         self._done = done
         self.hop_s = hop_s
+        self._begin = begin
         self._is_stopping = False
         self._thread = threading.Thread(target=self._guarded_run, name="encoder", daemon=True)
         self.busy_with = 0
@@ -176,6 +178,7 @@ class EncoderWorker:
 
     def _guarded_run(self) -> None:
         try:
+            self._begin()
             self._run()
         except BaseException as error:  # the loop must learn of anything that ends this thread
             self.error = error

@@ -6,6 +6,7 @@ can delay an onset. It never logs or raises; a full event ring counts what it re
 """
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,8 @@ class ListenerThread:
         The event ring's producer, `EVENT_DTYPE`.
     events_ready
         Rung here for the loop.
+    begin
+        The thread's first act.
     """
 
     def __init__(
@@ -48,9 +51,11 @@ class ListenerThread:
         frames_ready: Doorbell,
         events: Producer,
         events_ready: Doorbell,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._frames_ready = frames_ready
         self._events_ready = events_ready
+        self._begin = begin
         self._control = np.zeros(1, np.int64)
         self._arguments = (
             listener.state,
@@ -84,6 +89,7 @@ class ListenerThread:
 
     def _guarded_run(self) -> None:
         try:
+            self._begin()
             _listen(*self._arguments)
         except BaseException as error:  # the loop must learn of anything that ends this thread
             self.error = error

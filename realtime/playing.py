@@ -5,13 +5,11 @@ note. It chooses nothing: what is played, to what and where to, is given.
 """
 
 import asyncio
-import gc
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvloop
@@ -40,9 +38,6 @@ from realtime.repertoire import Repertoire
 from realtime.report import Performance
 from realtime.ring import Observer
 from realtime.supervised import Supervised
-
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How long another thread may keep the GIL from the loop; Python's own 5 ms cost 4.9 ms a wake."""
 
 _log = structlog.get_logger()
 
@@ -173,9 +168,9 @@ def play(
             record=tap.record,
             ending=parts.supervised.end,
         )
-        ensemble.warm_up()
-        pass_ms = engine.warm_up() * 1e3 / NS_PER_S
-        warning = unmet(
+        pass_ns = engine.warm_up()
+        pass_ms = None if pass_ns is None else pass_ns * 1e3 / NS_PER_S
+        warning = pass_ms and unmet(
             config.budget,
             heard_ms=config.listener.heard_ms,
             block_ms=source.block_frames / source.rate_hz * 1e3,
@@ -184,14 +179,12 @@ def play(
         if warning:
             tell(warning)
         ready()
-        gc.collect()
-        gc.freeze()
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
-        tell_begun = f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it."
-        is_stopped = runner.run(
-            _until_stopped(engine, parts, source, seconds, lambda: tell(tell_begun))
-        )
+        with parts.performance.warm_up.ready():
+            _log.info("perform.started", input=source.name, rate_hz=source.rate_hz, pass_ms=pass_ms)
+            tell_begun = f"Playing to {source.name} ({source.rate_hz} Hz). Ctrl-C ends it."
+            is_stopped = runner.run(
+                _until_stopped(engine, parts, source, seconds, lambda: tell(tell_begun))
+            )
     if isinstance(source, FileSource) and not is_stopped:
         _require_events(parts, source.name)
     elif parts.performance.n_events == 0:

@@ -5,7 +5,7 @@ encoder's pass takes from the last ones, and has the worker read unasked less of
 come too late. It never waits for a token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from realtime.monotonic import NS_PER_S
 from realtime.recogniser import Recogniser
 from realtime.report import Performance
 from realtime.responder import Responder
-from realtime.ring import Observer, make_ring
+from realtime.ring import Observer, make_ring, prime
 
 _RING_RECORDS: Final = 1024
 _NEVER_NS: Final = 7 * 24 * 3600 * NS_PER_S
@@ -40,6 +40,8 @@ class Recognition:
         Of the audio.
     hop_s
         How long without an event until a window is embedded unasked.
+    begin
+        The worker thread's first act.
 
     Attributes
     ----------
@@ -48,7 +50,13 @@ class Recognition:
     """
 
     def __init__(
-        self, recognisers: Sequence[Recogniser], audio: Observer, rate_hz: int, hop_s: float
+        self,
+        recognisers: Sequence[Recogniser],
+        audio: Observer,
+        rate_hz: int,
+        hop_s: float,
+        *,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.ready, self._work = Doorbell(), Doorbell()
         self._requests, requests_out = make_ring(_RING_RECORDS, REQUEST_DTYPE)
@@ -63,6 +71,7 @@ class Recognition:
             work=self._work,
             done=self.ready,
             hop_s=hop_s,
+            begin=begin,
         )
         self._predictors = [Predictor(0) for _ in recognisers]
         self._place_of = {
@@ -78,6 +87,11 @@ class Recognition:
     def n_refused(self) -> int:
         """Records that found no room."""
         return self._requests.n_refused + self._tokens_in.n_refused
+
+    def prime(self) -> None:
+        """Touch the rings; before `start`."""
+        prime(self._requests.ring)
+        prime(self._tokens_in.ring)
 
     def warm_up(self) -> int:
         """Run the encoders, and return what a pass of the slowest costs, in ns."""

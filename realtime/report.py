@@ -8,7 +8,7 @@ one counted reason.
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
 from realtime.histogram import Histogram
 from realtime.input_level import ZEROS_DBFS
+from realtime.warm_up import WarmUp
 
 _log = structlog.get_logger()
 
@@ -51,6 +52,8 @@ class Performance:
         Answers for which a part of the request had to be given up, by that part.
     modes
         The modes it was in, one after the other.
+    warm_up
+        What was done before the first note, and what could not be.
     n_played_on
         Times it played on unasked: what it plays in the player's pauses, and where it leads.
     input_dbfs
@@ -67,6 +70,7 @@ class Performance:
     answers_by: Counter[str] = field(default_factory=Counter)
     relaxed: Counter[str] = field(default_factory=Counter)
     modes: list[str] = field(default_factory=list)
+    warm_up: WarmUp = field(default_factory=WarmUp)
     n_events: int = 0
     n_answers: int = 0
     n_considered: int = 0
@@ -115,6 +119,7 @@ class Performance:
             "unanswered": dict(sorted((+self.unanswered).items())),
             "relaxed": dict(sorted(self.relaxed.items())),
             "modes": list(self.modes),
+            "warm_up": [asdict(step) for step in self.warm_up.steps],
             "xruns": self.xruns,
             "dropped_blocks": self.dropped_blocks,
             "silenced_samples": self.silenced_samples,
@@ -237,6 +242,11 @@ def _counts(report: dict[str, Any]) -> str:
     by_memory = report["answers_by"].values()
     if len(by_memory) > 1:
         lines.insert(1, f"answered from {report['memory']}: {', '.join(map(str, by_memory))} times")
+    lines += [
+        f"warm-up, {step['name']}: {step['state']}. {step['todo']}"
+        for step in report["warm_up"]
+        if step["state"] != "done"
+    ]
     steps = report["hop_steps"]
     if steps["down"]:
         lines.append(

@@ -10,6 +10,7 @@ class FakeEncoder:
     """Embeds a window as the levels of its equal parts: exact, instant, no model."""
 
     notice = "A test's encoder: it hears levels only."
+    device = "cpu"
 
     def __init__(self, *, rate_hz: int = 24_000, window_s: float = 0.1, dim: int = 8) -> None:
         self.spec = EncoderSpec(

@@ -52,6 +52,12 @@ def test_where_it_was_found_is_no_part_of_what_it_is() -> None:
     assert replace(SPEC, pooling="whole") != SPEC
 
 
+def test_several_layers_of_which_there_is_one_are_that_one() -> None:
+    """However a settings file or an older memory has it."""
+    assert replace(SPEC, layer=(3,)) == replace(SPEC, layer=3)
+    assert EncoderSpec.from_json(SPEC.to_json().replace('"layer": 3', '"layer": [3]')) == SPEC
+
+
 def test_a_spec_reads_as_a_sentence() -> None:
     """Name, identity, layer, window, values."""
     assert str(SPEC) == "a (1, layer 3): 0.5 s at 24000 Hz → 8 values"

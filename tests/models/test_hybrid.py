@@ -22,6 +22,14 @@ def test_both_parts_stand_side_by_side_each_scaled() -> None:
     assert np.allclose(found[:, 8:], 3 * spectral.encode(windows[:, -12_000:]))
     assert (hybrid.spec.window_frames, hybrid.spec.dim) == (24_000, 8 + spectral.spec.dim)
     assert hybrid.notice == model.notice
+    assert hybrid.device == "cpu"
+
+
+def test_a_hybrid_runs_on_what_its_model_runs_on() -> None:
+    """Its other part is small, and on the CPU wherever the model is."""
+    model = FakeEncoder(window_s=0.5)
+    model.device = "cuda"
+    assert HybridEncoder("h", model, SpectralEncoder(), (1.0, 1.0)).device == "cuda"
 
 
 def test_measured_scales_make_the_parts_distances_alike() -> None:

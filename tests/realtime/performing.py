@@ -167,7 +167,6 @@ class Stage:
             ),
         )
         self.stop = asyncio.Event()
-        self.ensemble.warm_up()
         self.engine.warm_up()
 
     def play(self, seconds: float | None = None) -> None:

@@ -30,9 +30,11 @@ from tests.realtime.performing import BurstSource, burst, read, rehearse
 def session(take_memory: Path, phrase: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Record a performance of two memories to two phrases, which come all at once.
 
-    So some answers are late and some are reflexes, as it happens.
+    So some answers are late and some are reflexes, as it happens; what would be played on with,
+    and how much of it, would depend on how fast the machine is.
     """
     folder = tmp_path_factory.mktemp("sessions")
+    (folder / "config.toml").write_text("[improviser]\nphrase_notes = 0\n")
     interval_s = sys.getswitchinterval()
     audio, rate_hz = read(phrase)
     soundfile.write(folder / "twice.wav", [*audio, *np.zeros(rate_hz), *audio], rate_hz, "FLOAT")
@@ -57,7 +59,7 @@ def session(take_memory: Path, phrase: Path, tmp_path_factory: pytest.TempPathFa
             "none",
             "--headless",
         ]
-        options += ["--record", folder / "kept", "--seed", 3]
+        options += ["--record", folder / "kept", "--seed", 3, "--config", folder / "config.toml"]
         assert perform.main([str(option) for option in options]) == 0
     structlog.reset_defaults()
     sys.setswitchinterval(interval_s)
@@ -117,7 +119,7 @@ def leading(session: Path, phrase: Path, tmp_path: Path, monkeypatch: pytest.Mon
     copy = tmp_path / "leading"
     shutil.copytree(session, copy)
     head = json.loads((copy / LINES).read_text().splitlines()[0])
-    head["config"]["improviser"]["mode"] = "lead"
+    head["config"]["improviser"] |= {"mode": "lead", "phrase_notes": 16}
     head["n_memories"] = 1
     lines = [json.dumps(head) + "\n"]
 

@@ -143,15 +143,23 @@ class Rig:
                 sounding.discard(pitch)
         return sounding
 
-    def silent_s(self, since_s: float, until_s: float) -> float:
-        """Give how long notes that sounded at a moment sounded on."""
-        left = self.sounding(since_s)
-        last_s = since_s
-        for at_s, (status, pitch, _) in list(self.heard):
-            if since_s < at_s <= until_s and pitch in left and status & 0xF0 in (_OFF, _ON):
-                left.discard(pitch)
-                last_s = at_s
-        return until_s - since_s if left else last_s - since_s
+    def hanging(self, since_s: float) -> set[int]:
+        """Give the pitches that sounded at a moment and have not been ended since."""
+        return self.sounding(since_s) - {pitch for _, pitch in self._ends(since_s)}
+
+    def ended_s(self, since_s: float) -> float:
+        """Give how long those sounded on that have been ended."""
+        first = {pitch: at_s for at_s, pitch in reversed(self._ends(since_s))}
+        ends = [first[pitch] for pitch in self.sounding(since_s) & first.keys()]
+        return max(ends, default=since_s) - since_s
+
+    def _ends(self, since_s: float) -> list[tuple[float, int]]:
+        """Give when which pitches were ended since a moment."""
+        return [
+            (at_s, pitch)
+            for at_s, (status, pitch, velocity) in list(self.heard)
+            if at_s > since_s and (status & 0xF0 == _OFF or (status & 0xF0 == _ON and not velocity))
+        ]
 
     def _read_notes(
         self, audience: "subprocess.Popen[bytes]", heard: list[tuple[float, bytes]]

@@ -3,7 +3,8 @@
 Each fault is really staged, on a JACK server without hardware: a performer under its supervisor
 plays to an endless phrase, and an audience writes down what it hears. Recovery counts from the
 fault, or from the return of what went away, to the next note-on the audience hears. Ended is when
-the last note that sounded at the fault does not any more. Forgotten are events that had been
+the last note that sounded at the fault does not any more; one that still does 1.5 s after the
+recovery hangs. Forgotten are events that had been
 learned a second before the fault and that the next performer does not know, or the journal lost.
 Budget: no note hangs, nothing a second old is forgotten, 3 s, and notes end 0.5 s after a death.
 
@@ -41,6 +42,7 @@ _PLAY_S: Final = 5.5
 _AWAY_S: Final = 4.0
 _OTHER_RATE_HZ: Final = 44_100
 _ON_ITS_WAY_S: Final = 0.2
+_LAST_ENDS_S: Final = 1.5
 _QUIET: Final = ("info",)
 
 
@@ -207,14 +209,15 @@ def stage(rig: Rig, fault: Fault) -> dict[str, Any]:
     back_s = fault(rig)
     time.sleep(_ON_ITS_WAY_S)  # what was on its way is no recovery
     note_s = rig.wait_note(back_s + _ON_ITS_WAY_S)
+    time.sleep(_LAST_ENDS_S)
     is_restarted = any(line["event"] == "perform.started" for line in rig.said[n_said:])
     rig.wait_for(lambda: rig.performance is not None, PATIENCE_S)
     assert is_restarted == (rig.performer_pid != pid), rig.said[n_said:]
     return {
         "recovery_s": note_s - back_s,
-        "ended_s": rig.silent_s(back_s, note_s),
+        "ended_s": rig.ended_s(back_s),
         "is_restarted": is_restarted,
-        "n_hanging": len(rig.sounding(note_s - 0.001)) if is_restarted else 0,
+        "n_hanging": len(rig.hanging(back_s)),
         "n_forgotten": _n_forgotten(rig, learned, n_said, is_restarted=is_restarted),
         "said": _said(rig, n_said),
     }
@@ -230,9 +233,9 @@ def stage_end(rig: Rig, fault: Fault) -> dict[str, Any]:
     time.sleep(_ON_ITS_WAY_S)
     return {
         "recovery_s": ended_s - began_s,
-        "ended_s": rig.silent_s(began_s, time.monotonic()),
+        "ended_s": rig.ended_s(began_s),
         "is_restarted": False,
-        "n_hanging": len(rig.sounding(time.monotonic())),
+        "n_hanging": len(rig.hanging(began_s)),
         "n_forgotten": 0,
         "said": _said(rig, n_said),
     }

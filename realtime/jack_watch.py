@@ -57,6 +57,11 @@ class JackWatch:
         self._library.jack_activate(self._client)
 
     @property
+    def n_cycles(self) -> int:
+        """How many cycles the server has made since the watch began."""
+        return int(self._counters[_N_CYCLES])
+
+    @property
     def n_appeared(self) -> int:
         """How many ports have appeared since the watch began."""
         return int(self._counters[_N_APPEARED])

@@ -79,6 +79,11 @@ class MidiPort:
         return self._watch is None or not self._watch.is_down
 
     @property
+    def n_cycles(self) -> int | None:
+        """How often its MIDI system has taken what was sent, None if it does not say."""
+        return None if self._watch is None else self._watch.n_cycles
+
+    @property
     def is_heard(self) -> bool:
         """Whether the port that it was opened for is there; others may come and go at its own."""
         try:

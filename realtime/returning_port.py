@@ -58,6 +58,8 @@ class ReturningPort:
         self._receivers: list[str] = []
         self._awaited: list[str] = []
         self._is_new = port is None  # nothing was said of it yet
+        self._n_cycles: int | None = None
+        self._has_stood_still = False
         self._swap = threading.Lock()  # held while a message is sent, never while a system is asked
         self._is_closing = threading.Event()
         self._looking = threading.Thread(target=self._keep_looking, name="port", daemon=True)
@@ -170,7 +172,15 @@ class ReturningPort:
             _log.warning("midi.port_returned", port=self._name, n_missed=n_missed)
 
     def _follow(self, port: MidiPort) -> None:
-        """Let those hear it again who heard it and were started anew; others left by themselves."""
+        """Let those hear it again who heard it and were started anew; others left by themselves.
+
+        A system that stood still loses what it was sent when it goes on: seen with JACK.
+        """
+        n_cycles, self._n_cycles = self._n_cycles, port.n_cycles
+        has_stood_still = n_cycles is not None and n_cycles == self._n_cycles
+        if self._has_stood_still and not has_stood_still:
+            self.end_all_notes()
+        self._has_stood_still = has_stood_still
         awaited = port.connect(self._awaited)
         connected = port.receivers
         left = [name for name in self._receivers if name not in [*connected, *awaited]]

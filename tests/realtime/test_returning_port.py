@@ -27,6 +27,12 @@ class FakePort(MidiPort):
         self.is_gone = False
         self.refuses = False
         self.n_closed = 0
+        self.n_cycles_made: int | None = None
+
+    @property
+    def n_cycles(self) -> int | None:
+        """How often its system has taken messages."""
+        return self.n_cycles_made
 
     @property
     def is_heard(self) -> bool:
@@ -173,6 +179,18 @@ def test_every_note_can_be_ended_on_the_channels_that_were_used(machine: Machine
     port.end_all_notes()
     assert nord.sent[1:3] == [(0xB2, ALL_NOTES_OFF, 0), (0xB2, 120, 0)]
     assert nord.sent[3:] == [(0x82, pitch, 0) for pitch in range(128)]
+
+
+def test_what_a_system_that_stood_still_may_have_lost_is_ended(machine: Machine) -> None:
+    """Once, when it goes on."""
+    nord = FakePort()
+    port = ReturningPort("nord", nord, machine.open)
+    port.send((0x90, 60, 64), 0.0)
+    n_sent = []
+    for nord.n_cycles_made in (None, 1, 2, 2, 2, 3, 4):
+        port.look_after()
+        n_sent.append(len(nord.sent))
+    assert n_sent == [1, 1, 1, 1, 1, 131, 131]
 
 
 def test_a_look_that_fails_or_hangs_keeps_nobody(machine: Machine) -> None:

@@ -20,19 +20,21 @@ of cases by the attack alone and in .88 by all views (chance .07). The weights w
 recordings, where the optimum is flat.
 
 Loud and soft versions of a gesture embed alike, silence embeds to zeros. It runs in the encoder
-worker's thread (and in training), one window at a time so that no window depends on its batch, and
-without BLAS, whose threads would wake on the core that must stay free.
+worker's thread (and in training), one window at a time so that no window depends on its batch, as
+one compiled pass that needs neither the interpreter nor BLAS, whose threads would wake on the core
+that must stay free. It goes from spectrum to spectrum in the same few pages: on stage a pass comes
+after others have had the cache.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models.encoder import DEFAULT_ENCODER, EncoderSpec, check_windows
+from models.spectrum import FourierTables, _real_fft, fourier_tables
 
 RATE_HZ = 24_000
 WINDOW_FRAMES = RATE_HZ // 2
@@ -93,20 +95,15 @@ class SpectralEncoder:
             dim=DIM,
         )
         self._tables = _Tables(
+            attack_window=_unit_power(_late_window()),
+            before_window=_unit_power(np.hanning(BEFORE_FRAMES + 2)[1:-1]),
+            context_window=_unit_power(np.hanning(CONTEXT_FFT + 2)[1:-1]),
+            new=fourier_tables(NEW_FFT),
+            context=fourier_tables(CONTEXT_FFT),
             semitones=_bank(NEW_FFT, LOWEST_HZ * 2 ** (np.arange(-1, N_SEMITONES + 1) / 12)),
             attack_mel=_bank(NEW_FFT, _mel_edges_hz()),
             context_mel=_bank(CONTEXT_FFT, _mel_edges_hz()),
             modulation=_modulation_basis(),
-        )
-        self._attack_window = _unit_power(_late_window())
-        self._before_window = _unit_power(np.hanning(BEFORE_FRAMES + 2)[1:-1])
-        self._context_window = _unit_power(np.hanning(CONTEXT_FFT + 2)[1:-1])
-        self._new_frames = np.zeros((2, NEW_FFT), np.float32)
-        self._context_frames = np.zeros((N_CONTEXT, CONTEXT_FFT), np.float32)
-        # numpy's stubs know no rfft of float32
-        self._new_spectra: NDArray[Any] = np.empty((2, NEW_FFT // 2 + 1), np.complex64)
-        self._context_spectra: NDArray[Any] = np.empty(
-            (N_CONTEXT, CONTEXT_FFT // 2 + 1), np.complex64
         )
         self._work = np.empty((N_CONTEXT, max(N_SEMITONES, N_MEL)))
 
@@ -115,23 +112,8 @@ class SpectralEncoder:
         check_windows(windows, self.spec)
         embeddings = np.empty((len(windows), DIM), np.float32)
         for window, embedding in zip(windows, embeddings, strict=True):
-            self._transform(window - window.mean())
-            _describe_new(self._new_spectra, self._tables, self._work, embedding)
-            _describe_context(self._context_spectra, self._tables, self._work, embedding)
+            _embed(window, self._tables, self._work, embedding)
         return embeddings
-
-    def _transform(self, window: NDArray[np.float32]) -> None:
-        attack, before = self._new_frames
-        start = len(window) - ATTACK_FRAMES
-        np.multiply(window[start:], self._attack_window, out=attack[:ATTACK_FRAMES])
-        np.multiply(
-            window[start - BEFORE_FRAMES : start], self._before_window, out=before[:BEFORE_FRAMES]
-        )
-        newest = window[-(CONTEXT_FFT + CONTEXT_HOP * (N_CONTEXT - 1)) :]
-        context = sliding_window_view(newest, CONTEXT_FFT)[::CONTEXT_HOP]
-        np.multiply(context, self._context_window, out=self._context_frames)
-        np.fft.rfft(self._new_frames, out=self._new_spectra)
-        np.fft.rfft(self._context_frames, out=self._context_spectra)
 
 
 class _Bank(NamedTuple):
@@ -143,8 +125,13 @@ class _Bank(NamedTuple):
 
 
 class _Tables(NamedTuple):
-    """What the kernel reads."""
+    """What the kernels read, and the transforms they work in."""
 
+    attack_window: NDArray[np.float64]
+    before_window: NDArray[np.float64]
+    context_window: NDArray[np.float64]
+    new: FourierTables
+    context: FourierTables
     semitones: _Bank
     attack_mel: _Bank
     context_mel: _Bank
@@ -159,10 +146,9 @@ def _late_window() -> NDArray[np.float64]:
     return np.concatenate([rise, fall])
 
 
-def _unit_power(window: NDArray[np.float64]) -> NDArray[np.float32]:
+def _unit_power(window: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale a window so that white noise has its variance in every bin."""
-    scaled: NDArray[np.float32] = (window / np.sqrt((window**2).sum())).astype(np.float32)
-    return scaled
+    return np.asarray(window / np.sqrt((window**2).sum()))
 
 
 def _mel_edges_hz() -> NDArray[np.float64]:
@@ -199,14 +185,35 @@ def _modulation_basis() -> NDArray[np.complex64]:
 
 
 @njit(nogil=True, cache=True)
-def _bands(spectrum, bank, out):  # type: ignore[no-untyped-def]
+def _embed(window, tables, work, out):  # type: ignore[no-untyped-def]
+    """Write the embedding of a window."""
+    mean = 0.0
+    for value in window:
+        mean += value
+    mean /= window.size
+    _describe_new(window, mean, tables, work, out)
+    _describe_context(window, mean, tables, work, out)
+
+
+@njit(nogil=True, cache=True)
+def _spectrum(window, first, shape, mean, fourier):  # type: ignore[no-untyped-def]
+    """Transform what the shape lets through of the window from a frame on."""
+    samples = fourier.samples
+    for i in range(shape.size):
+        samples[i] = shape[i] * (window[first + i] - mean)
+    samples[shape.size :] = 0.0
+    _real_fft(fourier)
+
+
+@njit(nogil=True, cache=True)
+def _bands(fourier, bank, out):  # type: ignore[no-untyped-def]
     """Fold a spectrum's power into a bank's bands."""
     for band in range(len(bank.first_bin)):
         start, stop = bank.offset[band], bank.offset[band + 1]
         power = 0.0
         for i in range(start, stop):
-            value = spectrum[bank.first_bin[band] + i - start]
-            power += bank.weight[i] * (value.real * value.real + value.imag * value.imag)
+            k = bank.first_bin[band] + i - start
+            power += bank.weight[i] * (fourier.re[k] ** 2 + fourier.im[k] ** 2)
         out[band] = power
 
 
@@ -222,11 +229,15 @@ def _log_shape(power):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _describe_new(spectra, tables, work, out):  # type: ignore[no-untyped-def]
+def _describe_new(window, mean, tables, work, out):  # type: ignore[no-untyped-def]
     """Write rise, chroma and attack from the newest 40 ms and the 60 ms before."""
-    newest, before = work[0, :N_SEMITONES], work[1, :N_SEMITONES]
-    _bands(spectra[0], tables.semitones, newest)
-    _bands(spectra[1], tables.semitones, before)
+    newest, before, mel = work[0, :N_SEMITONES], work[1, :N_SEMITONES], work[2:3, :N_MEL]
+    start = window.size - ATTACK_FRAMES
+    _spectrum(window, start - BEFORE_FRAMES, tables.before_window, mean, tables.new)
+    _bands(tables.new, tables.semitones, before)
+    _spectrum(window, start, tables.attack_window, mean, tables.new)
+    _bands(tables.new, tables.semitones, newest)
+    _bands(tables.new, tables.attack_mel, mel[0])
     # relative to the rise and the whole: a window without anything new has a short one
     total = FLOOR
     for i in range(N_SEMITONES):
@@ -238,19 +249,19 @@ def _describe_new(spectra, tables, work, out):  # type: ignore[no-untyped-def]
             folded += rise
             out[RISE.start + i] = math.sqrt(rise)
         out[CHROMA.start + pitch_class] = CHROMA_WEIGHT * math.sqrt(folded)
-    mel = work[:1, :N_MEL]
-    _bands(spectra[0], tables.attack_mel, mel[0])
     _log_shape(mel)
     for i in range(N_MEL):
         out[ATTACK.start + i] = ATTACK_WEIGHT * mel[0, i]
 
 
 @njit(nogil=True, cache=True)
-def _describe_context(spectra, tables, work, out):  # type: ignore[no-untyped-def]
+def _describe_context(window, mean, tables, work, out):  # type: ignore[no-untyped-def]
     """Write context and modulation from the spectra of the whole window."""
     course = work[:N_CONTEXT, :N_MEL]
+    first = window.size - (CONTEXT_FFT + CONTEXT_HOP * (N_CONTEXT - 1))
     for i in range(N_CONTEXT):
-        _bands(spectra[i], tables.context_mel, course[i])
+        _spectrum(window, first + i * CONTEXT_HOP, tables.context_window, mean, tables.context)
+        _bands(tables.context, tables.context_mel, course[i])
     _log_shape(course)
     width = N_MEL // N_MOVING_BANDS
     for moving in range(N_MOVING_BANDS):

@@ -210,6 +210,9 @@ class EncoderWorker:
 
     def _take(self, requests: NDArray[np.void]) -> None:
         """Answer what is needed first, and let the other encoders have it when there is time."""
+        if len(self._places) == 1:
+            self._answer(0, requests)
+            return
         places = self._place_of[requests["memory"]]
         for index, place in enumerate(self._places):
             others = requests[places != index]

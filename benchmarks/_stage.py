@@ -16,6 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks._accounts import Account, read_account
+from benchmarks._jack import ended
 from benchmarks._referee import MIDI_PORT, Game
 from benchmarks._run import REPOSITORY
 from realtime.patience import call_within
@@ -127,8 +128,8 @@ def performer(
             time.sleep(0.02)
         yield Performer(process=process, folder=folder, starting_s=time.monotonic() - start_s)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # whom a killed supervisor leaves behind would end later
+        ended(process)
 
 
 @contextlib.contextmanager

@@ -217,7 +217,7 @@ def stage(rig: Rig, fault: Fault) -> dict[str, Any]:
         "recovery_s": note_s - back_s,
         "ended_s": rig.ended_s(back_s),
         "is_restarted": is_restarted,
-        "n_hanging": len(rig.hanging(back_s)),
+        "n_hanging": len(rig.hanging(back_s) | rig.hanging(note_s)),
         "n_forgotten": _n_forgotten(rig, learned, n_said, is_restarted=is_restarted),
         "said": _said(rig, n_said),
     }

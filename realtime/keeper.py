@@ -16,9 +16,11 @@ from typing import Final
 import structlog
 
 from realtime.midi import Message
+from realtime.privileges import LOOP
 from realtime.returning_port import ReturningPort
 from realtime.telemetry import configure_logging
 from realtime.troupe import END_ALL
+from realtime.warm_up import WarmUp
 
 _CHUNK_BYTES: Final = 1024 * len(END_ALL)
 
@@ -76,6 +78,7 @@ def main() -> None:
     wanted, fd = sys.argv[1:]
     port = ReturningPort(wanted, None)
     port.start()
+    WarmUp().take_thread(LOOP)  # what the loop sends waits for nobody on its way out either
     keep(port, int(fd))
     port.close()
 

@@ -7,7 +7,8 @@ On Linux the loop and the listener are scheduled first in, first out (SCHED_FIFO
 server (10 by default, 60 and more on a stage) and its clients' callbacks (5 less than it): a loop
 that holds the GIL delays neither. The encoder is not: its pass takes all cores for milliseconds,
 and whoever holds the GIL meanwhile, on which the loop waits, would not get one. Nor do threads
-that these start inherit it.
+that these start inherit it. Without a server (ALSA alone) the callback is scheduled like any
+program, below both: on a stage use JACK or PipeWire.
 """
 
 import ctypes
@@ -89,5 +90,7 @@ def let_go() -> None:
     """Take back what was granted to the calling thread and to its memory; harmless if nothing."""
     if sys.platform == "linux":
         if os.sched_getscheduler(0) != os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            # the flag stays: whoever has no right of their own to take it back is refused
+            policy = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
+            os.sched_setscheduler(0, policy, os.sched_param(0))
         ctypes.CDLL(None).munlockall()

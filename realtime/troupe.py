@@ -31,6 +31,7 @@ _PREPARING_S: Final = 300.0
 _ENDING_S: Final = 20.0
 _LAST_NOTES_S: Final = 4.0
 _AGAIN_S: Final = 2.0
+_LONGEST_AGAIN_S: Final = 60.0
 
 
 class Performer:
@@ -174,12 +175,14 @@ class Keeper:
         self._command = command
         self._read_fd, self.fd = os.pipe()
         os.set_blocking(self.fd, False)
+        self._again_s = _AGAIN_S
         self._start()
 
     def is_well(self) -> bool:
-        """Start it again if it has died, and say whether it had not."""
-        if self._process.poll() is None or time.monotonic() - self._started_s < _AGAIN_S:
+        """Start it again if it has died, less and less often, and say whether it was not."""
+        if self._process.poll() is None or time.monotonic() - self._started_s < self._again_s:
             return True
+        self._again_s = min(2 * self._again_s, _LONGEST_AGAIN_S)
         self._start()
         return False
 

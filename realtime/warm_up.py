@@ -72,7 +72,8 @@ class WarmUp:
             state, todo = "failed", f"{type(error).__name__}: {error}"
         took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 3)
         self.steps.append(Step(name=name, state=state, took_ms=took_ms, todo=todo))  # type: ignore[arg-type]
-        _log.info("warm_up.step_taken", step=name, state=state, took_ms=took_ms, todo=todo)
+        say = _log.warning if state == "failed" else _log.info
+        say("warm_up.step_taken", step=name, state=state, took_ms=took_ms, todo=todo)
         return given
 
     def take_thread(self, role: str) -> None:

@@ -79,6 +79,18 @@ def test_a_thread_that_may_runs_first_and_what_it_starts_does_not() -> None:
 
 
 @linux
+def test_what_is_let_go_keeps_the_flag_that_not_everybody_may_take_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user whose right is a limit (rtprio) would be refused, and the performance end with it."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: os.SCHED_FIFO)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda pid, policy, param: asked.append(policy))
+    let_go()
+    assert asked == [os.SCHED_OTHER | os.SCHED_RESET_ON_FORK]
+
+
+@linux
 def test_who_may_not_run_first_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a sentence."""
 

@@ -107,7 +107,7 @@ def headlines(result: dict[str, Any]) -> Iterator[Headline]:
     if "onsets" in result:
         decided_ms = result["onsets"]["drums"]["0"]["decision_p90_ms"]
         yield Headline(name="drums, decision p90", value=decided_ms, unit="ms", target=10)
-    wanted_of_pitch = {"raw_pitch_accuracy": 0.97, "overall_accuracy": 0.965}
+    wanted_of_pitch = {"raw_pitch_accuracy": 0.97, "held_overall_accuracy": 0.965}
     for name, value in result.get("pitch", {}).items():
         text = f"voice, {name.replace('_', ' ')}"
         yield Headline(name=text, value=value, target=wanted_of_pitch.get(name), better="higher")

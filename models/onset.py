@@ -152,7 +152,7 @@ def _first_frame(history: NDArray[np.float64], start_frame: int, end_frame: int)
 
     The criterion k·log var(before) + (n−k)·log var(after) is smallest where the two parts are each
     most uniform. It reads what two coefficients, fitted to as many frames before the span, do not
-    predict: of a sustained bass next to nothing.
+    predict: of a bass no more than a difference leaves.
     """
     mask = history.size - 1
     n = end_frame - start_frame

@@ -2,9 +2,9 @@
 
 The same listener, windows and encoder as on stage, in the same order, only without a clock: an
 event's window ends where its ATTACK was decided, so that what is learned is keyed by what can be
-known in time. It holds one block, a few batches and the events that are not over yet, however long
-the recording is, and never reads a file. Listening and encoding are two halves that may run on two
-threads, if the caller brings them.
+known in time. It holds one batch, the blocks listened to ahead and the events not over yet, however
+long the recording is, and never reads a file. Listening and encoding are two halves that may run
+on two threads, if the caller brings them.
 """
 
 from collections import deque

@@ -265,17 +265,17 @@ def _describe_context(window, mean, tables, work, out):  # type: ignore[no-untyp
     _log_shape(course)
     width = N_MEL // N_MOVING_BANDS
     for moving in range(N_MOVING_BANDS):
-        mean = 0.0
+        middle = 0.0
         for band in range(moving * width, (moving + 1) * width):
             level = 0.0
             for i in range(N_CONTEXT):
                 level += course[i, band] / N_CONTEXT
             out[CONTEXT.start + band] = CONTEXT_WEIGHT * level
-            mean += level / width
+            middle += level / width
         for k in range(N_MODULATIONS):
             turn = 0j
             for i in range(N_CONTEXT):
-                level = -mean
+                level = -middle
                 for band in range(moving * width, (moving + 1) * width):
                     level += course[i, band] / width
                 turn += tables.modulation[k, i] * level

@@ -20,9 +20,9 @@ from realtime.midi_ports import CLIENT_NAME, VIRTUAL, MidiPortError, open_port
 from realtime.opening import TAKE, Tell
 from realtime.returning_port import ReturningPort
 from realtime.supervised import Supervised
+from realtime.supervisor import NO_PORT
 
 DEFAULT_MIDI_FILE: Final = Path("performance.mid")
-NO_PORT: Final = "none"
 REPORT_SUFFIXES: Final = (".json",)
 
 

@@ -31,6 +31,7 @@ standin         ``python -m models.standin``: a model with random weights
 codebook        embeddings to tokens
 kmeans          … how its centroids are found
 hearing         all of it over a recording, as the stage would have heard it
+meter           what is wrong with a sound, in words
 limits          which rates, channels and magnitudes are sound
 settings        the configuration, table by table, read strictly
 terminal        how the commands speak to the player
@@ -60,6 +61,7 @@ __all__ = [
     "listener_state",
     "loading",
     "mert",
+    "meter",
     "neural",
     "onset",
     "output_path",

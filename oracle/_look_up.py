@@ -53,18 +53,18 @@ def find_states(
     n
         How many were found.
     """
-    first, last, total = _fewest(table, terms, transposition, regions, n_states)
+    column, first, last, total = _fewest(table, terms, transposition, regions, n_states)
     values = table.values
     n_visits = min(total, states.size)
     n, visit = 0, 0
     while visit < n_visits and n < n_enough:
         until = min(visit + PORTION, n_visits)
         visits = (visit, until, total, states.size)
-        if last < first:
+        if column < 0:
             n_listed = _list_regions(regions, n_states, visits, draw, states[n:])
         else:
             n_listed = _list_buckets(
-                table, first, last, visits, draw, n_states, regions, states[n:]
+                table, column, first, last, visits, draw, n_states, regions, states[n:]
             )
         # term by term, so that the loads of many states are under way at once: half the time
         for j in range(terms.size):
@@ -101,6 +101,7 @@ def _rank(visit: int, total: int, n_examined: int, draw: float) -> int:
 @kernel
 def _list_buckets(
     table: AttributeArrays,
+    column: int,
     first: int,
     last: int,
     visits: Visits,
@@ -109,16 +110,21 @@ def _list_buckets(
     regions: NDArray[np.int64],
     states: NDArray[np.int64],
 ) -> int:
-    """Write states out of the buckets first … last; return how many."""
+    """Write states out of an attribute's buckets first … last; return how many."""
     begin, until, total, n_examined = visits
     n_members, block, pool = table.n_members, table.block, table.pool
+    end = table.first_bucket[column + 1]
+    n_buckets = end - table.first_bucket[column]
     n = 0
     for visit in range(begin, until):
         rank = _rank(visit, total, n_examined, draw)
-        bucket = first
-        while bucket < last and rank >= n_members[bucket]:
+        bucket, n_left = first, last - first
+        while n_left > 0 and rank >= n_members[bucket]:
             rank -= n_members[bucket]
             bucket += 1
+            n_left -= 1
+            if bucket == end:
+                bucket -= n_buckets
         state = member(block, pool, bucket, rank)
         if 0 < state < n_states and is_within(regions, state):
             states[n] = state
@@ -155,42 +161,59 @@ def _fewest(
     transposition: int,
     regions: NDArray[np.int64],
     n_states: int,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, int]:
     """Find the smallest set of states that holds all that meet the terms.
 
     Returns
     -------
-    first, last, total
-        The buckets whose members they are (0, −1: the regions) and their number.
+    column, first, last, total
+        The attribute (−1: none, but the regions) and those of its buckets whose members they are,
+        as `_buckets` gives them, and their number.
     """
-    best_first, best_last, fewest = 0, -1, 0
+    column, best_first, best_last, fewest = -1, 0, -1, 0
     for r in range(len(regions)):
         fewest += max(0, min(regions[r, 1], n_states - 1) - regions[r, 0] + 1)
     for j in range(terms.size):
         first, last = _buckets(table, terms[j], transposition)
         if 0 <= last - first < N_BUCKETS:
+            end = table.first_bucket[terms[j]["column"] + 1]
+            n_buckets = end - table.first_bucket[terms[j]["column"]]
             total = 0
             for bucket in range(first, last + 1):
-                total += table.n_members[bucket]
+                total += table.n_members[bucket if bucket < end else bucket - n_buckets]
             if total < fewest:
+                column = terms[j]["column"]
                 best_first, best_last, fewest = first, last, total
-    return best_first, best_last, fewest
+    return column, best_first, best_last, fewest
 
 
 @kernel
 def _buckets(table: AttributeArrays, term: Any, transposition: int) -> tuple[int, int]:
-    """Return the first and last bucket that can meet a term; last < first: the index is no help."""
+    """Return the first and last bucket that can meet a term; last < first: the index is no help.
+
+    On a circle the attribute's last bucket is followed by its first, which is then counted on.
+    """
     column, target, kind = term["column"], term["target"], term["type"]
     first, last = table.first_bucket[column], table.first_bucket[column + 1] - 1
     measure = term["measure"]
     if kind in (ABS_ABOVE, ABS_BELOW) or last < first:
         return 0, -1
-    if measure == _PITCH_CLASS and kind == EQUAL:
-        target = (target - transposition) % 12
+    if measure == _PITCH_CLASS:
+        target -= transposition
     elif measure >= _PITCH and transposition != 0:
         return 0, -1
+    lowest = highest = target
+    if kind == EQUAL:
+        lowest, highest = target - term["tolerance"], target + term["tolerance"]
+        if term["period"] < math.inf:
+            low = table.low[column]
+            lowest = low + (lowest - low) % term["period"]
+            highest = low + (highest - low) % term["period"]
+    n_buckets = last + 1 - first
     if kind != BELOW:
-        first = bucket_of(table, column, target - (term["tolerance"] if kind == EQUAL else 0.0))
+        first = bucket_of(table, column, lowest)
     if kind != ABOVE:
-        last = bucket_of(table, column, target + (term["tolerance"] if kind == EQUAL else 0.0))
+        last = bucket_of(table, column, highest)
+    if lowest > highest:
+        last += n_buckets
     return int(first), int(last)

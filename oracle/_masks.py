@@ -53,15 +53,19 @@ def meets(values: NDArray[np.float32], term: Any, state: int, transposition: int
     value = sounding(values, term, state, transposition)
     target, kind = term["target"], term["type"]
     if kind == EQUAL:
-        apart = abs(value - target)
-        if term["measure"] == _PITCH_CLASS:
-            apart = min(apart, 12 - apart)
-        return bool(apart <= term["tolerance"])
+        return bool(_apart(value, target, term["period"]) <= term["tolerance"])
     if kind in (ABS_ABOVE, ABS_BELOW):
-        value = abs(value)
+        value = _apart(value, 0.0, term["period"])
     if kind in (ABOVE, ABS_ABOVE):
         return bool(value > target)
     return bool(value < target)
+
+
+@kernel
+def _apart(a: float, b: float, period: float) -> float:
+    """Return how far two values are from each other, the shorter way round a circle; NaN is NaN."""
+    apart = abs(a - b)
+    return min(apart, abs(period - apart))
 
 
 @kernel
@@ -148,7 +152,7 @@ def _grade(
     low, high = math.inf, -math.inf
     for i in range(rows.size):
         value = sounding(values, term, rows[i]["state"], rows[i]["transposition"])
-        mask[i] = abs(value) if term["type"] == ABS_GRADIENT else value
+        mask[i] = _apart(value, 0.0, term["period"]) if term["type"] == ABS_GRADIENT else value
         if rows[i]["probability"] > 0 and not math.isnan(value):
             low, high = min(low, mask[i]), max(high, mask[i])
     shape = term["shape"]
@@ -193,5 +197,4 @@ def _distance(token_distance: NDArray[np.float64], term: Any, value: float) -> f
     if measure == _TOKEN:
         is_known = value < k and target < k
         return float(token_distance[int(value), int(target)]) if is_known else math.inf
-    apart = abs(value - target)
-    return float(min(apart, 12 - apart) if measure == _PITCH_CLASS else apart)
+    return _apart(value, target, term["period"])

@@ -4,22 +4,25 @@ Plain data and one pure function; any thread. `EVENT_ATTRIBUTES` are those of a 
 fifteen dimensions of its frame and what follows from its notes. Nothing here scores or chooses.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oracle.beats import BEFORE_BEAT
+
 
 class Measure(IntEnum):
     """How two values of an attribute are compared."""
 
-    LINE = 0  # |a − b|
+    LINE = 0  # |a − b|, the shorter way round where the attribute has a period
     CATEGORY = 1  # the same or not
     TOKEN = 2  # a category whose members are as far apart as their centroids
-    PITCH = 3  # |a − b| in semitones; moves with transposition, as do the next two
-    PITCH_CLASS = 4  # semitones around the octave
-    REGISTER = 5  # |a − b| in octaves
+    PITCH = 3  # as a line, in semitones; moves with transposition, as do the next two
+    PITCH_CLASS = 4  # in semitones
+    REGISTER = 5  # in octaves
 
     @property
     def is_category(self) -> bool:
@@ -43,6 +46,9 @@ class Attribute:
         Whether only whole numbers are values.
     measure
         How values are compared.
+    period
+        After how much values begin anew; states have values from `low` to less than `low` + period.
+        ∞: they lie on a line.
     n_buckets
         Resolution of the index over low…high, a power of two for a category (its numbers are
         taken modulo); 0: not indexed, states are found by sampling.
@@ -55,7 +61,17 @@ class Attribute:
     tolerance: float = 0.0
     is_whole: bool = False
     measure: Measure = Measure.LINE
+    period: float = math.inf
     n_buckets: int = 32
+
+    @property
+    def is_circle(self) -> bool:
+        """Whether values begin anew: nothing is above or below, only near or far."""
+        return self.period < math.inf
+
+    def in_period(self, value: float) -> float:
+        """Return a value as states have it."""
+        return self.low + (value - self.low) % self.period if self.is_circle else value
 
 
 def _line(name: str, unit: str, low: float, high: float, tolerance: float) -> Attribute:
@@ -63,10 +79,15 @@ def _line(name: str, unit: str, low: float, high: float, tolerance: float) -> At
 
 
 def _whole(
-    name: str, unit: str, low: float, high: float, measure: Measure = Measure.LINE
+    name: str,
+    unit: str,
+    low: float,
+    high: float,
+    measure: Measure = Measure.LINE,
+    period: float = math.inf,
 ) -> Attribute:
     return Attribute(
-        name=name, unit=unit, low=low, high=high, is_whole=True, measure=measure,
+        name=name, unit=unit, low=low, high=high, is_whole=True, measure=measure, period=period,
         n_buckets=int(high - low) + 1,
     )  # fmt: skip
 
@@ -90,7 +111,10 @@ EVENT_ATTRIBUTES = (
     _whole("polarity", "early −1, late 1", -1, 1),
     _line("log2_tempo", "log2 bpm", 4, 10, tolerance=0.05),
     _whole("pulse", "ticks in twos or threes", 2, 3),
-    _line("beat_phase", "beats, just before one < 0", -0.125, 0.875, tolerance=0.05),
+    Attribute(
+        name="beat_phase", unit="beats; 0.95 is -0.05, just before one", low=-BEFORE_BEAT, high=1,
+        tolerance=0.05, period=1,
+    ),
     _line("indigestibility", "per onset", 0, 32, tolerance=0.1),
     _line("margin", "probability", 0, 1, tolerance=0.05),
     _line("onset_density", "onsets per second", 0, 32, tolerance=0.5),
@@ -98,7 +122,7 @@ EVENT_ATTRIBUTES = (
         name="pitch", unit="MIDI", low=0, high=127, tolerance=0.5, measure=Measure.PITCH,
         n_buckets=128,
     ),
-    _whole("pitch_class", "semitones above C", 0, 11, Measure.PITCH_CLASS),
+    _whole("pitch_class", "semitones above C", 0, 11, Measure.PITCH_CLASS, period=12),
     _whole("register", "octave, 4 from middle C", -1, 9, Measure.REGISTER),
     # ratios of whole numbers to 64 are at least 3.5e-4 apart: this tells all of them apart
     Attribute(

@@ -23,6 +23,8 @@ from oracle._beats import likeliest, lose_phase, move_on, new_beat_state, weigh
 N_FOR_LOUDNESS: Final = 10
 """Onsets over which the usual velocity is taken, which an accent is heard against."""
 UNKNOWN_ACCENT: Final = 0.5
+BEFORE_BEAT: Final = 0.125
+"""What is up to so much of a beat early belongs to the beat that it is before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,16 @@ class Beat:
     def next_s(self, time_s: float) -> float:
         """Return the time of the first beat later than a time."""
         return time_s + (1.0 - self.phase(time_s)) * self.period_s
+
+    def due_s(self, time_s: float, now_s: float) -> float:
+        """Return when to play on the beat from a time on, as it is decided now.
+
+        A beat just before the time is the one that is meant. An onset takes some milliseconds to be
+        decided on: a beat that by what it tells was due meanwhile is played now. Without that every
+        eighth beat of drums is lost, between a belief that it is still to come and the next that it
+        is over (F .89 instead of .97).
+        """
+        return max(now_s, self.next_s(time_s - BEFORE_BEAT * self.period_s))
 
 
 class BeatTracker:

@@ -120,6 +120,16 @@ class Checkpoint:
         return self.folder / f"{stage}-{fingerprint(made_from)}"
 
 
+def as_bytes(text: str) -> NDArray[np.uint8]:
+    """Write a text as a tensor."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def as_text(content: NDArray[np.uint8]) -> str:
+    """Read what `as_bytes` wrote."""
+    return content.tobytes().decode()
+
+
 def fingerprint(facts: Mapping[str, Any]) -> str:
     """Give a name to facts, and to the program that they are facts for."""
     told = json.dumps([_program(), facts], sort_keys=True)

@@ -14,6 +14,10 @@ candidate a mask of 0…1:
 |            | 1 − that where shape is negative                                                |
 | `gr_abs`   | the same of the magnitude                                                       |
 
+Beat phase and pitch class lie on a circle, whose end is next to its beginning: `==` goes the
+shorter way round, and the magnitude is how far from 0 a value is, at most half the way round.
+Nothing on it is above or below another, so `>`, `<` and `gradient` are refused.
+
 A candidate's probability is multiplied by mask · weight + 1 − weight. What is missing in a state
 meets nothing.
 """
@@ -29,6 +33,7 @@ import numpy as np
 from oracle.attributes import Attribute
 
 TYPES = ("==", ">", "<", "abs >", "abs <", "gradient", "gr_abs")
+_OF_LINES = (">", "<", "gradient")
 EQUAL, ABOVE, BELOW, ABS_ABOVE, ABS_BELOW, GRADIENT, ABS_GRADIENT = range(len(TYPES))
 _TYPE_INDEX = {name: index for index, name in enumerate(TYPES)}
 RATIO_TERM_MAX = 64
@@ -43,6 +48,7 @@ TERM_DTYPE = np.dtype(
         ("type", np.int64),
         ("target", np.float64),
         ("tolerance", np.float64),
+        ("period", np.float64),
         ("weight", np.float64),
         ("shape", np.float64),
     ]
@@ -138,6 +144,7 @@ def term_of(criterion: Criterion, column: int, pitch_column: int, attribute: Att
         _TYPE_INDEX[criterion.type],
         _target(criterion, attribute),
         attribute.tolerance,
+        attribute.period,
         criterion.weight,
         1.0 if criterion.shape is None else criterion.shape,
     )
@@ -149,6 +156,11 @@ def _target(criterion: Criterion, attribute: Attribute) -> float:
     if criterion.type != "==" and attribute.measure.is_category:
         raise ValueError(
             f"{criterion._where}: type must be '==' for a category, got {criterion.type!r}"
+        )
+    if criterion.type in _OF_LINES and attribute.is_circle:
+        raise ValueError(
+            f"{criterion._where}: type must be '==', 'abs >', 'abs <' or 'gr_abs', as on a circle "
+            f"nothing is above or below, got {criterion.type!r}"
         )
     if criterion.is_gradient:
         return 0.0
@@ -163,7 +175,7 @@ def _target(criterion: Criterion, attribute: Attribute) -> float:
         raise ValueError(f"{criterion._where}: value must be {limits} ({unit}), got {value!r}")
     if attribute.is_whole and value != round(value):
         raise ValueError(f"{criterion._where}: value must be whole ({unit}), got {value!r}")
-    return float(value)
+    return attribute.in_period(float(value)) if criterion.type == "==" else float(value)
 
 
 def _log2_ratio(criterion: Criterion) -> float:

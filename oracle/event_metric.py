@@ -40,7 +40,7 @@ GROUPS: Final = {
 }
 """What is heard of an event, its aspects, and their dimensions."""
 
-PERIODS: Final = np.array([1.0 if dim.name == "beat_phase" else math.inf for dim in EVENT_DIMS])
+PERIODS: Final = np.array([attribute.period for attribute in EVENT_ATTRIBUTES[: len(EVENT_DIMS)]])
 """After how much a dimension begins anew: a beat ends where the next one begins."""
 
 _N_ARCS: Final = 96

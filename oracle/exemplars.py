@@ -6,6 +6,7 @@ never held whole. A recording that is no longer where it could be expected is no
 
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -61,28 +62,31 @@ def locate(
     named: dict[str, set[Path]] = {Path(source).name: set() for source in provenance.sources}
     for place in places:
         for path in place.rglob("*") if place.is_dir() else [place]:
-            if path.name in named and path.is_file():
-                named[path.name].add(path.resolve())
+            with suppress(OSError):  # in a folder that may be listed and not entered
+                if path.name in named and path.is_file():
+                    named[path.name].add(path.resolve())
     located = {}
     origins = zip(provenance.sources, provenance.source_sha256, strict=True)
     for index, (source, sha256) in enumerate(origins):
         there = sorted(named[Path(source).name])
-        if sha256:
-            fitting = [path for path in there if content_sha256(path) == sha256][:1]
-        else:
-            fitting = [path for path in there if _lasts(path, lasts_s.get(index, 0.0))]
-        if len(fitting) == 1:
-            located[index] = AudioFile(fitting[0])
+        fitting = [
+            file for path in there if (file := _if_meant(path, sha256, lasts_s.get(index, 0.0)))
+        ]
+        if len(fitting) == 1 or (fitting and sha256):
+            located[index] = fitting[0]
     return located
 
 
-def _lasts(path: Path, duration_s: float) -> bool:
-    """Say whether a file is a recording, and longer than that."""
+def _if_meant(path: Path, sha256: str, lasts_s: float) -> AudioFile | None:
+    """Open a file of the right name if its content is right, or else its length; or give None."""
     try:
+        if sha256 and content_sha256(path) != sha256:
+            return None
         file = AudioFile(path)
-    except ModelsError:
-        return False
-    return file.is_length_estimated or file.duration_s > duration_s
+    except ModelsError:  # it cannot be read, or is no recording: then another one is meant
+        return None
+    is_long_enough = file.is_length_estimated or file.duration_s > lasts_s
+    return file if sha256 or is_long_enough else None
 
 
 def cut(file: AudioFile, spans: Iterable[Span]) -> Mapping[Span, bytes]:

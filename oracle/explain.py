@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelsError
+from models.errors import AudioFileError, ModelsError
 from models.output_path import require_writable
 from models.terminal import CommandLine, plain_console, run_command
 from oracle.errors import OracleError
@@ -133,10 +133,15 @@ def _clips(gestures: Gestures, places: list[Path]) -> tuple[dict[int, bytes], li
         lasts_s[event.source] = max(lasts_s.get(event.source, 0.0), event.onset_s)
     files = locate(gestures.memory.provenance, places, lasts_s)
     clips: dict[int, bytes] = {}
+    silent = wanted.keys() - files.keys()
     for source in wanted.keys() & files.keys():
-        cuts = cut(files[source], wanted[source].values())
+        try:
+            cuts = cut(files[source], wanted[source].values())
+        except AudioFileError:  # of the right name and length, but damaged
+            silent |= {source}
+            continue
         clips |= {state: cuts[span] for state, span in wanted[source].items() if span in cuts}
-    return clips, [sources[source] for source in sorted(wanted.keys() - files.keys())]
+    return clips, [sources[source] for source in sorted(silent)]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -49,8 +49,8 @@ def figures(memory: Memory) -> Iterator[tuple[str, str]]:
     yield "heard", f"{provenance.heard_ms:g} ms of a note before it is keyed"
     origins = zip(provenance.sources, provenance.source_sha256, strict=True)
     for source, (name, sha256) in enumerate(origins):
-        known_by = f", sha256 {sha256}" if sha256 else ""
-        yield "source", f"{name}, {_from_source(memory, source)} events{known_by}"
+        known_by = f"sha256 {sha256}" if sha256 else "known by its name only"
+        yield "source", f"{name}, {_from_source(memory, source)} events, {known_by}"
     yield "learned", provenance.created or "at an unknown date"
     yield "by version", provenance.program_version or "unknown"
 

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from models.audio_file import AudioFile
 from models.codebook import Codebook, train_codebook
-from oracle.checkpoint import Tensors
+from oracle.checkpoint import Tensors, as_bytes, as_text
 from oracle.errors import TrainingError
 from oracle.event import Event
 from oracle.event_metric import event_metric
@@ -158,7 +158,7 @@ def _find_gestures(material: Material, training: Training) -> Codebook:
         codebook, message = train_codebook(
             material.embeddings, n_tokens=config.n_tokens, seed=config.seed
         )
-        return {"centroids": codebook.centroids, "message": _as_bytes(message)}
+        return {"centroids": codebook.centroids, "message": as_bytes(message)}
 
     made_from = {**material.made_from, **asdict(config)}
     made = training.checkpoint.keep("codebook", made_from, make)
@@ -178,32 +178,26 @@ def _transcribe(material: Material, codebook: Codebook) -> Iterator[Event]:
 def _find_threshold(events: Sequence[Event], codebook: Codebook, training: Training) -> float:
     """Find the threshold of the most telling oracle, and tell the player if there is none."""
     frames = np.array([event.frame for event in events])
-    metric = event_metric(frames, codebook.centroids)
 
     def make() -> Tensors:
+        metric = event_metric(frames, codebook.centroids)
         search = find_threshold(frames, metric, at_most=ALIKE_AT_MOST)
         message = f"No passage of these {len(events)} events repeats another; more music would"
         return {
             "threshold": np.array([search.threshold]),
-            "message": _as_bytes(message if search.reason else ""),
+            "message": as_bytes(message if search.reason else ""),
         }
 
     made_from = {
         "frames": hashlib.sha256(frames.tobytes()).hexdigest(),
         "codebook": codebook_sha256(codebook.centroids),
-        "metric": [metric.scale.tolist(), metric.weight.tolist()],
     }
     made = training.checkpoint.keep("threshold", made_from, make)
     _tell(made, training)
     return float(made["threshold"][0])
 
 
-def _as_bytes(text: str) -> NDArray[np.uint8]:
-    """Write a message as a checkpoint can keep it."""
-    return np.frombuffer(text.encode(), np.uint8)
-
-
 def _tell(made: Tensors, training: Training) -> None:
     """Tell the player what a stage had to say, whether it said it now or before."""
-    if made["message"].size:
-        training.tell(made["message"].tobytes().decode())
+    if message := as_text(made["message"]):
+        training.tell(message)

@@ -5,6 +5,7 @@ heard exactly as the stage hears it (`models.hearing`); it is kept in the checkp
 has been heard to its end. One that turns out to be damaged is left out whole.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,8 +19,9 @@ from models.audio_file import TAIL_S, AudioFile
 from models.errors import AudioFileError
 from models.hearing import hear
 from models.listener import EVENT_DTYPE
+from models.meter import Meter, findings
 from oracle.ahead import ahead
-from oracle.checkpoint import Tensors
+from oracle.checkpoint import Tensors, as_bytes, as_text
 from oracle.errors import TrainingError
 from oracle.recordings import content_sha256
 from oracle.training import Training
@@ -41,6 +43,8 @@ class HeardRecording:
         [shape=(n,), EVENT_DTYPE].
     embeddings
         [shape=(n, dim), float32].
+    wrong
+        What is wrong with its sound, in sentences, or nothing.
     made_from
         All that decided what was heard.
     """
@@ -51,6 +55,7 @@ class HeardRecording:
     attacks: NDArray[np.void]
     bodies: NDArray[np.void]
     embeddings: NDArray[np.float32]
+    wrong: str
     made_from: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -178,8 +183,6 @@ def hear_recordings(
             f"Nothing was heard in {names(silent)}: the sound is missing or quieter than "
             f"[listener] gate_dbfs = {training.config.listener.gate_dbfs:g}; raise its level."
         )
-    if silent:
-        training.tell(f"Nothing was heard in {names(silent)}")
     return Material(recordings=heard, damaged=damaged)
 
 
@@ -198,10 +201,15 @@ def _hear(file: AudioFile, sha256: str, training: Training, doing: str) -> Tenso
     AudioFileError
         It is damaged, or no longer what its hash was taken of.
     """
+    meter = Meter()
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         heard_s = 0.0
+        n_own = sys.maxsize if file.is_length_estimated else file.n_frames
         for block in file.blocks(BLOCK_FRAMES, tail_s=TAIL_S):
+            if n_own:  # not the tail
+                meter.take(block[:n_own])
+                n_own -= min(n_own, len(block))
             yield block
             heard_s += len(block) / file.rate_hz
             training.show(doing, heard_s, file.duration_s + TAIL_S)
@@ -218,7 +226,9 @@ def _hear(file: AudioFile, sha256: str, training: Training, doing: str) -> Tenso
             break
     if content_sha256(file.path) != sha256:
         raise AudioFileError(f"{file.path} changed while it was heard: learn it once more")
+    gate_dbfs = config.listener.gate_dbfs
     return {
+        "wrong": as_bytes(" ".join(findings(meter, len(attacks), gate_dbfs, is_live=False))),
         "attacks": np.array(attacks, EVENT_DTYPE).view(np.uint8),
         "bodies": np.array(bodies, EVENT_DTYPE).view(np.uint8),
         "embeddings": np.array(embeddings, np.float32).reshape(-1, encoder.spec.dim),
@@ -234,5 +244,6 @@ def _restored(file: AudioFile, facts: Mapping[str, Any], tensors: Tensors) -> He
         attacks=tensors["attacks"].view(EVENT_DTYPE),
         bodies=tensors["bodies"].view(EVENT_DTYPE),
         embeddings=tensors["embeddings"],
+        wrong=as_text(tensors["wrong"]),
         made_from=facts,
     )

@@ -20,7 +20,7 @@ from oracle.event_metric import token_distances
 from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError, write_whole
 from oracle.metrics import EventMetric
-from oracle.provenance import Provenance, todays_fields
+from oracle.provenance import Provenance
 
 FORMAT = "musichal memory"
 FORMAT_VERSION = 2
@@ -37,8 +37,8 @@ def write_json(memory: Memory, path: Path) -> None:
     """Write a memory as JSON, whole or not at all.
 
     What is missing is null, as is what is infinite, a threshold or the period of a line; `frame`
-    has the dimensions heard. `transitions` leave a state; those of the root lead to each state
-    whose suffix link it is.
+    has the dimensions heard; a source that is known by its name only has "" for its hash.
+    `transitions` leave a state; those of the root lead to each state whose suffix link it is.
 
     Raises
     ------
@@ -173,16 +173,18 @@ def _memory(content: Mapping[str, Any]) -> Memory:
 
 def _provenance(record: Any) -> Provenance:
     """Read the provenance."""
-    values = todays_fields(_mapping(record, "provenance"))
-    _require_names(values, {field.name for field in fields(Provenance)}, "provenance")
+    values = _require_names(record, {field.name for field in fields(Provenance)}, "provenance")
     for name in ("encoder", "created", "program_version"):
         _text(values[name], name)
     for name, value in _mapping(values["listener"], "listener").items():
         _number(value, name)
-    for name, what in (("sources", "a source"), ("source_sha256", "a hash")):
-        for text in _listed(record.get(name, []), name):
-            _text(text, what)
-    return Provenance(**values)
+    sources = tuple(_text(text, "a source") for text in _listed(values["sources"], "sources"))
+    hashes = tuple(
+        _text(text, "a hash") for text in _listed(values["source_sha256"], "source_sha256")
+    )
+    if len(hashes) != len(sources):
+        raise ValueError(f"there are {len(hashes)} hashes for {len(sources)} sources, need equal")
+    return Provenance(**{**values, "sources": sources, "source_sha256": hashes})
 
 
 def _event(record: Mapping[str, Any], state: int) -> Event:

@@ -142,7 +142,11 @@ class RatioAnalysis:
 
 
 def analyse_phrase(onsets_s: ArrayLike) -> Ratio | None:
-    """Analyse a phrase that stands alone; of a longer one, its last eight intervals.
+    """Analyse a phrase whose end is known; of more than eight intervals, the last eight.
+
+    A phrase of up to eight is judged as a whole: its length, too, is a whole number of something.
+    Who hears a stream does not know which onset is the last before it would be too late, and asks
+    `RatioAnalysis` onset by onset.
 
     Parameters
     ----------
@@ -152,7 +156,7 @@ def analyse_phrase(onsets_s: ArrayLike) -> Ratio | None:
     Returns
     -------
     ratio
-        Of the last onset, None for fewer than three events.
+        Of the last onset; None where there is nothing to say of it, as `RatioAnalysis.hear` says.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import math
 from collections import deque
 from typing import Final, NamedTuple
 
-from oracle.beats import Beat, BeatTracker
+from oracle.beats import BEFORE_BEAT, Beat, BeatTracker
 from oracle.ratios import RatioAnalysis
 
 PHRASE_END_S: Final = 3.0
@@ -16,8 +16,6 @@ PHRASE_END_S: Final = 3.0
 DENSITY_SPAN_S: Final = 2.0
 LIKELY_BEAT: Final = 0.3
 """Below this probability of its tempo and phase there is no beat to speak of."""
-BEFORE_BEAT: Final = 0.125
-"""An onset up to so much of a beat early belongs to the beat that it is before."""
 
 
 class Rhythm(NamedTuple):

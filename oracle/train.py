@@ -20,7 +20,7 @@ from oracle.errors import OracleError
 from oracle.learning import learn, perplexity
 from oracle.memory import Memory
 from oracle.repeats import longest_repeats
-from oracle.train_command import add_options, begun, say_left_out
+from oracle.train_command import add_options, begun, say_of_recordings
 from oracle.train_config import load_train_config
 
 MEMORY_SUFFIXES: Final = (".memory",)
@@ -52,7 +52,7 @@ def train(options: argparse.Namespace, console: Console) -> int:
     took_s = time.monotonic() - started_s
     text = summary(memory, learned.material.duration_s, took_s)
     plain_console().print(f"{text}\nThe memory is {options.output}.")
-    return say_left_out([*recordings.refused, *learned.material.damaged], console)
+    return say_of_recordings(recordings.refused, learned.material, console)
 
 
 def summary(memory: Memory, heard_s: float, took_s: float) -> str:

@@ -20,7 +20,7 @@ from oracle.codebook_file import save_codebook
 from oracle.errors import OracleError
 from oracle.learning import learn_codebook, perplexity
 from oracle.provenance import codebook_sha256
-from oracle.train_command import add_options, begun, say_left_out
+from oracle.train_command import add_options, begun, say_of_recordings
 from oracle.train_config import load_train_config
 
 CODEBOOK_SUFFIXES: Final = (".codebook",)
@@ -53,7 +53,7 @@ def train_codebook(options: argparse.Namespace, console: Console) -> int:
         f"of sound heard in {time.monotonic() - started_s:.1f} s.\n"
         f"The codebook is {options.output}, sha256 {codebook_sha256(found.centroids)}."
     )
-    return say_left_out([*recordings.refused, *material.damaged], console)
+    return say_of_recordings(recordings.refused, material, console)
 
 
 def _parser() -> argparse.ArgumentParser:

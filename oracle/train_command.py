@@ -19,6 +19,7 @@ from models.loading import load_as_set
 from models.output_path import require_writable
 from models.terminal import preparing
 from oracle.checkpoint import Checkpoint
+from oracle.material import Material
 from oracle.recordings import Recordings, find_recordings
 from oracle.train_config import TrainConfig
 from oracle.training import Training
@@ -100,8 +101,12 @@ def begun(
         raise
 
 
-def say_left_out(left_out: Sequence[str], console: Console) -> int:
-    """Name the recordings that could not be learned, and give the exit code."""
+def say_of_recordings(refused: Sequence[str], material: Material, console: Console) -> int:
+    """Name the recordings that could not be learned or sound wrong, and give the exit code."""
+    for heard in material.recordings:
+        if heard.wrong:
+            console.print(f"{heard.path}: {heard.wrong}")
+    left_out = [*refused, *material.damaged]
     for why in left_out:
         console.print(f"Left out: {why}.")
     return SOME_LEFT_OUT if left_out else 0

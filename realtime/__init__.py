@@ -48,7 +48,6 @@ rehearsal      a performance in virtual time
 listen         ``python -m realtime.listen``: what is heard of an input, and why nothing is
 listen_input   … the input, and each of its channels
 event_lines    … what was heard of an event, in a line
-meter          … what is wrong with a sound, in words
 feedback       … our own notes that come back
 picture        … what was heard, drawn
 doctor         ``python -m realtime.doctor``: whether this machine can play, and what to do if not
@@ -104,7 +103,6 @@ __all__ = [
     "listen_input",
     "listening",
     "machine",
-    "meter",
     "midi",
     "midi_file",
     "midi_ports",

@@ -14,6 +14,7 @@ import numpy as np
 
 from models.encoder import Encoder
 from models.errors import ModelsError
+from models.meter import Meter
 from oracle.errors import OracleError
 from realtime.budget import unmet
 from realtime.capture import AudioInput
@@ -22,7 +23,6 @@ from realtime.devices import input_devices
 from realtime.doorbell import Doorbell
 from realtime.errors import LiveError
 from realtime.listen_input import opened
-from realtime.meter import Meter
 from realtime.midi_ports import MidiPortError, output_ports
 from realtime.repertoire import Repertoire
 

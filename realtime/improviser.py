@@ -221,7 +221,8 @@ class Improviser:
         if self._phrase is not None:
             self._go_on(onset_s)
         elif self._config.phrase_notes:
-            self.next_s = self._on_the_beat(self._modes.speaks_s())
+            decided_s = float(attended.attack["decision_frame"]) / self._rate_hz
+            self.next_s = self._on_the_beat(self._modes.speaks_s(), decided_s)
         return answer
 
     def play_on(self) -> Answer:
@@ -262,11 +263,11 @@ class Improviser:
             self.next_s = now_s + in_s
             return
         self._phrase = None
-        self.next_s = self._on_the_beat(self._modes.speaks_again_s(now_s))
+        self.next_s = self._on_the_beat(self._modes.speaks_again_s(now_s), now_s)
 
-    def _on_the_beat(self, time_s: float | None) -> float | None:
-        """Return the player's next beat from a time on, or the time itself where there is none."""
-        return time_s if time_s is None or self._beat is None else self._beat.next_s(time_s)
+    def _on_the_beat(self, time_s: float | None, now_s: float) -> float | None:
+        """Return the player's beat at or after a time, or the time itself where there is none."""
+        return time_s if time_s is None or self._beat is None else self._beat.due_s(time_s, now_s)
 
     def _answer(self, trace: Trace, turn: Turn | None) -> Answer:
         """Give the notes of the state that was chosen, and what led to it."""

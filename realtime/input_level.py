@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from realtime.meter import Meter, findings
+from models.meter import Meter, findings
 from realtime.ring import Observer, Seen
 
 ZEROS_DBFS: Final = -999

@@ -26,6 +26,7 @@ from models.encoder import EncoderSpec
 from models.errors import ModelsError
 from models.hearing import hear
 from models.limits import MAX_CHANNELS
+from models.meter import Meter, findings
 from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.drawing import require_form
 from oracle.errors import OracleError
@@ -39,7 +40,6 @@ from realtime.event_lines import HEADINGS, event_line, event_object
 from realtime.feedback import Sounded, echo
 from realtime.learned import as_learned, encoder_of
 from realtime.listen_input import Blocks, Input, opened
-from realtime.meter import Meter, findings
 from realtime.picture import Picture
 
 QUIET_S: Final = 5.0
@@ -96,7 +96,13 @@ class Checkup:
         channels_dbfs = () if self.n_events else self._input.channels_dbfs()
         heard_echo = echo(self._input.our_notes() if self._heard else (), self._heard)
         for finding in (
-            *findings(self._meter, self.n_events, self._gate_dbfs, channels_dbfs),
+            *findings(
+                self._meter,
+                self.n_events,
+                self._gate_dbfs,
+                channels_dbfs,
+                is_live=self._input.is_live,
+            ),
             *([] if heard_echo is None else [str(heard_echo)]),
         ):
             what = _NUMBER.sub("", finding)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.audio_file import TAIL_S, AudioFile
 from models.errors import AudioFileError
 from models.limits import MAX_CHANNELS
+from models.meter import level_dbfs
 from realtime.board import board_folder, read_boards
 from realtime.capture import AudioInput
 from realtime.clock import StreamClock
@@ -24,7 +25,6 @@ from realtime.devices import find_input, refusals
 from realtime.doorbell import Doorbell
 from realtime.errors import AudioInputError
 from realtime.feedback import Sounded
-from realtime.meter import level_dbfs
 from realtime.midi import NOTE_ON
 from realtime.monotonic import NS_PER_S
 from realtime.opening import open_recording

@@ -35,6 +35,22 @@ def test_a_beat_says_where_it_is_at_any_time() -> None:
     assert beat.next_s(10.0) == beat.next_s(10.375) == 10.5
 
 
+@pytest.mark.parametrize(
+    ("time_s", "now_s", "due_s"),
+    [
+        (10.1, 10.0, 10.5),  # the next one
+        (10.55, 10.0, 10.5),  # just before the time
+        (10.57, 10.0, 11.0),  # too long before it
+        (10.49, 10.51, 10.51),  # passed while it was decided on
+        (10.0, 10.012, 10.012),
+    ],
+)
+def test_a_beat_is_due_when_it_is_or_now(time_s: float, now_s: float, due_s: float) -> None:
+    """From an eighth of a beat before the time that is asked for."""
+    beat = Beat(period_s=0.5, last_s=10.0, probability=1.0)
+    assert beat.due_s(time_s, now_s) == pytest.approx(due_s)
+
+
 @pytest.mark.parametrize("bpm", [60, 80, 100, 120])
 def test_a_metronome_is_followed(bpm: float) -> None:
     """Tempo within a percent, every onset on the beat, and no doubt of it."""

@@ -1,5 +1,8 @@
+import errno
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +105,28 @@ def test_a_recording_whose_hash_was_kept_is_known_by_its_content(
     assert locate(wanted, [second, copy], {})[0].path == copy
     soundfile.write(first, np.full(8000, 0.3), 8000)
     assert locate(wanted, [first, second], {}) == {}
+
+
+def test_what_cannot_be_read_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of that name that is somebody else's, and one in a folder that is closed to us."""
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "take.wav", np.full(8000, 0.1), 8000)
+    meant = tmp_path / "c" / "take.wav"
+    wanted = learned_from("take.wav", sha256=(content_sha256(meant),))
+    monkeypatch.setattr(Path, "open", refusing("a", Path.open))
+    monkeypatch.setattr(Path, "is_file", refusing("b", Path.is_file))
+    assert locate(wanted, [tmp_path], {})[0].path == meant
+
+
+def refusing(folder: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method of paths that has no right to those in one folder."""
+
+    def called(path: Path, *arguments: Any) -> Any:
+        if path.parent.name == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return call(path, *arguments)
+
+    return called

@@ -34,8 +34,8 @@ def test_the_figures_are_those_of_the_memory(memory: Memory) -> None:
         ("repeat", "3 events at 0:01.25 of one.wav as at 0:00.00 of one.wav"),
         ("encoder", '{"name": "test", "revision": "1"}'),
         ("heard", "20 ms of a note before it is keyed"),
-        ("source", "one.wav, 9 events"),
-        ("source", "live, 1 events"),
+        ("source", "one.wav, 9 events, known by its name only"),
+        ("source", "live, 1 events, known by its name only"),
         ("learned", "2025-01-01T00:00:00Z"),
         ("by version", "0"),
     ]

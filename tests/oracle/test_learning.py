@@ -117,16 +117,27 @@ def test_a_recording_that_changes_while_it_is_heard_is_left_out(tmp_path: Path) 
     assert made.material.damaged == [damage]
 
 
-def test_a_silent_one_among_several_is_named(tmp_path: Path) -> None:
-    """It is learned from all the same: there is just nothing in it."""
-    told: list[str] = []
-    files = [
-        *written(tmp_path / "a.wav", np.zeros(RATE_HZ)),
-        *written(tmp_path / "b.wav", phrase()),
-    ]
-    memory = learned(files, tell=told.append)
-    assert memory.event(1).source == 1
-    assert told[0] == f"Nothing was heard in {tmp_path}/a.wav"
+def test_what_is_wrong_with_a_recording_is_kept_beside_what_was_heard(tmp_path: Path) -> None:
+    """Silent, too soft, clipped, off its zero line, or nothing; the same after a stop."""
+    sounds = {
+        "silent": np.zeros(RATE_HZ),
+        "soft": 1e-5 * phrase(),
+        "clipped": np.clip(20 * phrase(), -1, 1),
+        "offset": phrase() + 0.05,
+        "sound": phrase(),
+    }
+    files = [file for name in sounds for file in written(tmp_path / f"{name}.wav", sounds[name])]
+    (tmp_path / "kept").mkdir()
+    for _ in range(2):
+        training = Training(encoder=FakeEncoder(), checkpoint=Checkpoint(tmp_path / "kept"))
+        memory, made = learn(files, training)
+        wrong = {recording.path.stem: recording.wrong for recording in made.material.recordings}
+        assert wrong["silent"].startswith("Every sample is 0")
+        assert "below [listener] gate_dbfs" in wrong["soft"]
+        assert wrong["clipped"].startswith("The input clips (")
+        assert "off its zero line by +0.05" in wrong["offset"]
+        assert wrong["sound"] == ""
+    assert {event.source for event in map(memory.event, range(1, memory.n_events + 1))} == {2, 3, 4}
 
 
 def test_a_damaged_one_among_several_is_left_out_whole(tmp_path: Path) -> None:

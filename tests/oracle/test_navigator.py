@@ -237,6 +237,15 @@ def test_what_is_kept_is_what_an_exhaustive_search_keeps(
     assert {r.what for r in trace.relaxed} == {names[i] for i in range(3) if i not in kept}
 
 
+@pytest.mark.parametrize(("heard", "asked"), [(-0.12, 0.86), (0.86, -0.12), (-0.05, 0.95)])
+def test_a_place_in_the_beat_is_found_across_its_end(heard: float, asked: float) -> None:
+    """One state of two thousand, more than are looked at without the index."""
+    phases = np.where(np.arange(2000) == 1234, heard, 0.4)
+    memory = make_memory([make_event(0, 60, i, beat_phase=p) for i, p in enumerate(phases)])
+    trace = navigator(memory).step({"beat_phase": asked})
+    assert (trace.state, trace.relaxed) == (1235, ())
+
+
 def test_an_unmet_equal_takes_the_nearest_of_what_meets_the_rest() -> None:
     """Token 3 has no C in octave 9; of its states the highest is nearest."""
     events = [make_event(i % 4, 36 + 12 * (i % 5), i) for i in range(100)]

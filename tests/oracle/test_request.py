@@ -19,8 +19,9 @@ READER = RequestReader(KNOWN)
 X = Attribute(name="x", unit="", low=-10, high=10, tolerance=0.25)
 PITCH = Attribute(name="pitch", unit="", low=0, high=127, measure=Measure.PITCH)
 CLASS = Attribute(
-    name="pitch_class", unit="", low=0, high=11, is_whole=True, measure=Measure.PITCH_CLASS
-)
+    name="pitch_class", unit="", low=0, high=11, is_whole=True, measure=Measure.PITCH_CLASS,
+    period=12,
+)  # fmt: skip
 REGISTER = Attribute(
     name="register", unit="", low=-1, high=9, is_whole=True, measure=Measure.REGISTER
 )
@@ -28,6 +29,7 @@ TOKEN = Attribute(
     name="gesture_token", unit="", low=0, high=99, is_whole=True, measure=Measure.TOKEN,
     n_buckets=16,
 )  # fmt: skip
+PHASE = KNOWN["beat_phase"][1]
 NAN = math.nan
 
 
@@ -113,7 +115,7 @@ def test_equal_values_of_other_types_are_not_taken_for_those_read() -> None:
 def test_every_dimension_of_the_event_can_be_asked_for() -> None:
     """And what follows from its notes."""
     asked = {
-        name: {"type": "gradient"} for name, (_, a) in KNOWN.items() if not a.measure.is_category
+        name: {"type": "gr_abs"} for name, (_, a) in KNOWN.items() if not a.measure.is_category
     }
     assert len(READER.read(asked).terms) == len(KNOWN) - 2
 
@@ -159,6 +161,29 @@ def test_tokens_are_near_by_their_centroids() -> None:
 def test_pitch_classes_are_near_around_the_octave() -> None:
     """B is a semitone from C."""
     assert masked([11, 2, 6], CLASS, value=0)[:2] == (NEAREST, [1, 0, 0])
+
+
+@pytest.mark.parametrize("value", [0.95, -0.05])
+def test_the_end_of_a_beat_is_next_to_its_beginning(value: float) -> None:
+    """However one writes it, and as near to a beat as what is as much after it."""
+    assert masked([-0.05, 0.05, 0.86, 0.4], PHASE, value=value)[:2] == (MET, [1, 0, 0, 0])
+    assert masked([0.05, 0.8, 0.5], PHASE, value=value)[:2] == (NEAREST, [1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("criterion", "mask"),
+    [
+        ({"value": 0.85}, [1, 0, 0, 1]),
+        ({"type": "abs <", "value": 0.2}, [1, 1, 0, 1]),
+        ({"type": "abs >", "value": 0.2}, [0, 0, 1, 0]),
+        ({"type": "gr_abs"}, [0.22, 0, 1, 0.3]),
+    ],
+)
+def test_a_magnitude_on_a_circle_is_how_far_from_its_beginning(
+    criterion: dict[str, Any], mask: list[float]
+) -> None:
+    """A tenth before the beat, on it, on its half, and a little more before the next."""
+    assert masked([-0.11, 0.0, 0.5, 0.85], PHASE, **criterion)[1] == pytest.approx(mask, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +252,9 @@ def test_masks_agree_with_a_plain_twin(
         ({"consonance": {"type": ">"}}, "value must be a number"),
         ({"pitch_class": 12}, "value must be 0…11"),
         ({"pitch_class": 1.5}, "value must be whole"),
+        ({"pitch_class": {"type": ">", "value": 3}}, "on a circle nothing is above or below"),
+        ({"beat_phase": {"type": "gradient"}}, "type must be '==', 'abs >', 'abs <' or 'gr_abs'"),
+        ({"beat_phase": 1.05}, r"value must be -0.125…1 \(beats; 0.95 is -0.05"),
         ({"gesture_token": -1}, "value must be 0…"),
         ({"gesture_token": {"type": ">", "value": 3}}, "type must be '==' for a category"),
         ({"gesture_token": {"type": "gradient"}}, "type must be '==' for a category"),

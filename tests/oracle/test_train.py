@@ -99,6 +99,18 @@ def test_a_bad_recording_in_a_folder_is_left_out_named_and_the_exit_code_says_so
     assert Memory.load(output).provenance.sources == ("b.wav",)
 
 
+def test_a_recording_that_sounds_wrong_is_named_at_the_end(
+    solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, in the words of `realtime.listen`; it is learned all the same."""
+    loud = tmp_path / "loud.wav"
+    soundfile.write(loud, np.clip(20 * phrase(), -1, 1), RATE_HZ)
+    ended = run(capsys, solo, loud, "--output", tmp_path / "a.memory")
+    assert ended.code == 0
+    said = [line for line in ended.err.splitlines() if not line.startswith(("Note: ", "Preparing"))]
+    assert [line.startswith(f"{loud}: The input clips (") for line in said] == [True]
+
+
 def test_a_profile_and_the_number_of_events_are_chosen_by_name(
     solo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

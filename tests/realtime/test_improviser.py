@@ -292,6 +292,15 @@ def test_it_comes_in_on_the_player_s_beat() -> None:
     assert abs(2 * player.next_s - round(2 * player.next_s)) < 0.05
 
 
+def test_a_beat_just_before_the_pause_is_long_enough_is_the_one_to_come_in_on() -> None:
+    """Not the next one: a phrase need not wait a whole beat for a hundredth of a second."""
+    player = soloist("mirror")
+    interval_s = (PHRASE_GAP_S - 0.01) / 4
+    for i in range(41):
+        answered(player, attack(i, round((i + 1) * interval_s * RATE_HZ)), 0)
+    assert player.next_s == pytest.approx(45 * interval_s, abs=0.03)
+
+
 def test_a_note_of_the_player_s_ends_the_phrase() -> None:
     """It listens again, and is silent until the next pause."""
     player = soloist("mirror")

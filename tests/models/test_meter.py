@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from realtime.meter import Meter, findings, level_dbfs
+from models.meter import Meter, findings, level_dbfs
 
 GATE_DBFS = -85.0
 
@@ -41,6 +41,24 @@ def test_digital_silence_is_told_from_a_soft_sound() -> None:
     assert zeros.startswith("Every sample is 0")
     (soft,) = said(measured(sine(1e-5)))
     assert soft.startswith("The loudest was -103 dBFS, below [listener] gate_dbfs = -85")
+
+
+def test_a_recording_is_not_told_to_be_plugged_in() -> None:
+    """Nor to be allowed to use the microphone."""
+    zeros = measured(np.zeros(480, np.float32))
+    (why,) = findings(zeros, 0, GATE_DBFS, is_live=False)
+    assert why.startswith("Every sample is 0")
+    assert "microphone" not in why
+
+
+def test_a_level_is_that_of_the_loudest_moment_however_long_the_blocks_are() -> None:
+    """A note in a second of silence is as loud as it is."""
+    second = np.concatenate(
+        [np.zeros(20_480, np.float32), sine(0.5, 4096), np.zeros(99, np.float32)]
+    )
+    whole, pieces = measured(second), measured(*np.split(second, np.arange(1024, 24_675, 1024)))
+    assert whole.loudest_dbfs == pytest.approx(-9.03, abs=0.1)
+    assert whole.loudest_dbfs == pytest.approx(pieces.loudest_dbfs)
 
 
 def test_steady_sound_is_said_to_begin_no_note() -> None:
@@ -87,11 +105,11 @@ def test_the_channel_that_sounds_is_named() -> None:
     assert len(said(measured(sine(0.1)), 0, (-23.0, -20.0))) == 1
 
 
-def test_levels_are_those_of_the_blocks() -> None:
+def test_levels_are_those_of_what_was_measured() -> None:
     """A sine is 3 dB below its peak; nothing is infinitely soft."""
     assert level_dbfs(sine(1.0)) == pytest.approx(-3.01, abs=0.01)
     assert level_dbfs(np.zeros(4, np.float32)) == -math.inf
     meter = measured(sine(0.1), sine(1.0), sine(0.01))
-    assert meter.loudest_dbfs == level_dbfs(sine(1.0))
+    assert meter.loudest_dbfs == pytest.approx(level_dbfs(sine(1.0)), abs=0.1)
     assert meter.n_frames == 3 * 4800
     assert meter.peak == pytest.approx(1.0)

@@ -1,7 +1,7 @@
-"""Meter: how loud an input is and what is wrong with it, in words.
+"""Meter: how loud an input or a recording is and what is wrong with it, in words.
 
 Runs on the thread of whoever listens, never on the way of a note. It measures what the program
-hears, one mono stream; what it says is for the player whose notes are not answered.
+hears, one mono stream; what it says is for the player whose notes are not answered, or not learned.
 """
 
 import math
@@ -20,11 +20,13 @@ OFFSET: Final = 0.02
 LOUDER_DB: Final = 20.0
 """A channel that much louder than the one listened to is the one that is meant."""
 
+MOMENT_FRAMES: Final = 1024
+"""Over which a level is taken."""
 SILENT_DBFS: Final = -math.inf
 
 
 class Meter:
-    """Measures a mono stream, block by block. One thread.
+    """Measures a mono stream, block by block of any sizes. One thread.
 
     Attributes
     ----------
@@ -32,7 +34,7 @@ class Meter:
     peak : float
         The largest magnitude; ±1 is full scale.
     loudest_dbfs : float
-        RMS of the loudest block; −inf where every sample was 0.
+        RMS of the loudest moment; −inf where every sample was 0.
     n_clipped : int
         Samples in runs of full scale.
     """
@@ -48,7 +50,10 @@ class Meter:
         """Measure the next block [shape=(n ≥ 1,), float32]."""
         self.n_frames += block.size
         self.peak = max(self.peak, float(np.abs(block).max()))
-        self.loudest_dbfs = max(self.loudest_dbfs, level_dbfs(block))
+        begins = np.arange(0, block.size, MOMENT_FRAMES)
+        sums = np.add.reduceat(np.square(block, dtype=np.float64), begins)
+        power = float((sums / np.diff(begins, append=block.size)).max())
+        self.loudest_dbfs = max(self.loudest_dbfs, _dbfs(power))
         self._sum += float(block.sum(dtype=np.float64))
         if self.peak >= FULL_SCALE:
             self.n_clipped += _n_clipped(block)
@@ -61,12 +66,16 @@ class Meter:
 
 def level_dbfs(block: NDArray[np.float32]) -> float:
     """Return a block's RMS level, −inf where it is all 0."""
-    power = float(np.square(block, dtype=np.float64).mean())
-    return 10 * math.log10(power) if power > 0 else SILENT_DBFS
+    return _dbfs(float(np.square(block, dtype=np.float64).mean()))
 
 
 def findings(
-    meter: Meter, n_events: int, gate_dbfs: float, channels_dbfs: Sequence[float] = ()
+    meter: Meter,
+    n_events: int,
+    gate_dbfs: float,
+    channels_dbfs: Sequence[float] = (),
+    *,
+    is_live: bool = True,
 ) -> Iterator[str]:
     """Say what keeps the program from hearing, a sentence each, the most telling first.
 
@@ -78,12 +87,14 @@ def findings(
         Of the listener: what is softer is silence.
     channels_dbfs
         The level of each of the input's channels, where somebody looked.
+    is_live
+        Whether it is an input, which can be switched and connected, and no recording.
     """
     if not meter.n_frames:
         yield "No sound has arrived."
         return
     if not n_events:
-        yield from _why_nothing(meter, gate_dbfs)
+        yield from _why_nothing(meter, gate_dbfs, is_live=is_live)
     best = max(channels_dbfs, default=SILENT_DBFS)
     if best > max(gate_dbfs, meter.loudest_dbfs + LOUDER_DB):
         yield (
@@ -102,9 +113,11 @@ def findings(
         )
 
 
-def _why_nothing(meter: Meter, gate_dbfs: float) -> Iterator[str]:
+def _why_nothing(meter: Meter, gate_dbfs: float, *, is_live: bool) -> Iterator[str]:
     """Say why there was no event."""
-    if meter.peak == 0.0:
+    if meter.peak == 0.0 and not is_live:
+        yield "Every sample is 0: it was recorded from a muted input, or another channel is meant."
+    elif meter.peak == 0.0:
         yield (
             "Every sample is 0: the input is muted or unplugged, or another channel is meant; on "
             "macOS the terminal may lack the permission to use the microphone (System Settings, "
@@ -120,6 +133,10 @@ def _why_nothing(meter: Meter, gate_dbfs: float) -> Iterator[str]:
             f"There is sound, at most {meter.loudest_dbfs:.0f} dBFS, but no note begins and ends "
             "in it: it is steady, like hum or hiss, or too soft against it; play louder or nearer."
         )
+
+
+def _dbfs(power: float) -> float:
+    return 10 * math.log10(power) if power > 0 else SILENT_DBFS
 
 
 def _n_clipped(block: NDArray[np.float32]) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.output_path import require_writable
 from oracle.audio_oracle import AudioOracle
+from oracle.gesture import clock
 from oracle.graph_file import note_names
 from oracle.memory import Memory
 from oracle.memory_file import MemoryFileError, write_whole
@@ -28,6 +29,8 @@ FORMS: Final = (".png", ".svg")
 N_TOLD_APART: Final = 60
 N_ARCS: Final = 1000
 N_RIBBONS: Final = 500
+N_NAMED: Final = 12
+"""The names of more recordings would cover each other."""
 
 _ABOVE: Final = "#1f6f8b"
 _BELOW: Final = "#c0392b"
@@ -67,12 +70,10 @@ def draw(memory: Memory, path: Path) -> None:
     is_whole = n_states <= N_TOLD_APART
     width_in = min(16.0, max(4.5, 0.55 * n_states))
     figure = Figure(figsize=(width_in, 0.25 * width_in + 2), layout="constrained")
-    axes = figure.add_subplot(xlim=(-1, n_states), xlabel="state")
+    axes = figure.add_subplot(xlim=(-1, n_states))
     (_draw_whole if is_whole else _draw_shape)(axes, memory)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    if is_whole:
-        axes.set_xticks([])
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:].lower(), dpi=_DPI)
     write_whole(path, (content.getvalue(),))
@@ -86,13 +87,19 @@ def _draw_whole(axes: "Axes", memory: Memory) -> None:
     _draw_arcs(axes, [(k, t) for k, t in transitions if t > k + 1], color=_ABOVE)
     _draw_arcs(axes, [(k, links[k]) for k in states[1:]], color=_BELOW, is_above=False)
     axes.plot([0, memory.n_events], [0, 0], color=_ABOVE, zorder=1)
+    axes.set_xticks([])
     for state in states:
         circle = {"boxstyle": "circle", "facecolor": "white", "edgecolor": _LINE}
         axes.text(state, 0, str(state), ha="center", va="center", fontsize=6, bbox=circle)
     for state in states[1:]:
         notes = note_names(memory, state).replace(" ", "\n") or "–"
         axes.text(state - 0.5, 0.1, notes, ha="center", va="bottom", fontsize=6, color=_ABOVE)
-    axes.set_title("Above: transitions, rightwards. Below: suffix links, leftwards.", fontsize=9)
+    axes.set_title(
+        "Above: transitions, rightwards to what may come next. Below: suffix links, leftwards to "
+        "what a state repeats.",
+        fontsize=9,
+        wrap=True,
+    )
 
 
 def _draw_shape(axes: "Axes", memory: Memory) -> None:
@@ -115,10 +122,37 @@ def _draw_shape(axes: "Axes", memory: Memory) -> None:
     _draw_arcs(axes, transitions, color=_ABOVE, alpha=_opacity(len(transitions)))
     axes.plot([0, memory.n_events], [0, 0], color=_LINE)
     axes.set_title(
-        "Above: the transitions with most past in common. Below: the longest repeats, "
-        "as wide as they are long.",
+        "Above: jumps to where the music goes on alike, those with most past in common. "
+        "Below: passages that repeat earlier ones, as wide as they are long.",
         fontsize=9,
     )
+    _tell_time(axes, memory)
+
+
+def _tell_time(axes: "Axes", memory: Memory) -> None:
+    """Say below the line when its events were played, and where each recording begins."""
+    sources = memory.provenance.sources
+    events = [memory.event(state) for state in range(1, memory.n_events + 1)]
+
+    def when(state: float, _: float) -> str:
+        is_event = 1 <= state <= len(events) and state == round(state)
+        return clock(events[round(state) - 1].onset_s) if is_event else ""
+
+    axes.xaxis.set_major_formatter(when)
+    axes.set_xlabel("when it was played, in minutes and seconds; events are evenly spaced")
+    before = None
+    for state, event in enumerate(events, 1):
+        if event.source != before and 1 < len(sources) <= N_NAMED:
+            axes.axvline(state - 0.5, color=_LINE, linewidth=0.6, linestyle="dotted")
+            axes.text(
+                state - 0.5,
+                1.0,
+                f" {sources[event.source]}",
+                fontsize=7,
+                va="top",
+                transform=axes.get_xaxis_transform(),
+            )
+        before = event.source
 
 
 def _draw_arcs(

@@ -27,7 +27,7 @@ from oracle.memory_file import write_whole
 PAGE_SUFFIXES: Final = (".html", ".htm")
 N_SOUNDING: Final = 48
 """The tokens used most are heard on the page: some 3 MB of sound at most."""
-NAME_WIDTH: Final = 15
+NAME_WIDTH: Final = 17
 
 
 class NoSuchTokenError(OracleError):
@@ -74,9 +74,9 @@ def figures(gestures: Gestures, gesture: Gesture) -> Iterator[tuple[str, str]]:
     yield "token", f"{gesture.token}: {_share(gestures, gesture)}"
     yield "pitch classes", pitch_classes(gesture) or "none"
     yield "level", _spread(gesture.levels_db, ".0f", "dBFS")
-    yield "interval", _spread(gesture.intervals_s, ".2f", "s")
+    yield "since last note", _spread(gesture.intervals_s, ".2f", "s")
     for near in gesture.neighbours:
-        yield "neighbour", f"{near.token}, {near.distance:.3g} away, {near.n_events} events"
+        yield "sounds like", f"token {near.token}, {near.n_events} events, {near.distance:.3g} away"
     for state in gesture.exemplars:
         yield "exemplar", _moment(gestures, state)
     for state in gesture.states:

@@ -20,7 +20,7 @@ N_EXEMPLARS: Final = 3
 
 
 class Neighbour(NamedTuple):
-    """A token that is near another one."""
+    """A token in use that is near another one."""
 
     token: int
     distance: float
@@ -40,7 +40,7 @@ class Gesture:
     levels_db, intervals_s
         Of its events, those that are known, in order.
     neighbours
-        The nearest tokens by their centroids, the nearest first.
+        The nearest tokens in use by their centroids, the nearest first.
     exemplars
         The states that are most like the others: near the median in pitch, level and length.
     """
@@ -112,7 +112,11 @@ class Gestures:
 
     def _neighbours(self, token: int) -> tuple[Neighbour, ...]:
         distances = self.memory.metric.token_distance[token]
-        nearest = [int(other) for other in np.argsort(distances, kind="stable") if other != token]
+        nearest = [
+            int(other)
+            for other in np.argsort(distances, kind="stable")
+            if other != token and other in self._states
+        ]
         return tuple(
             Neighbour(other, float(distances[other]), self.n_events(other))
             for other in nearest[:N_NEIGHBOURS]

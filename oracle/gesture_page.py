@@ -43,8 +43,9 @@ def page(gestures: Gestures, name: str, clips: Mapping[int, bytes], missing: Seq
     told = [gestures.gesture(token) for token in gestures.used]
     silent = f" Not found, and so without sound: {', '.join(missing)}." if missing else ""
     summary = (
-        f"{len(gestures.events)} events told apart as {len(told)} of {len(memory.centroids)} "
-        f"gestures, learned from {', '.join(memory.provenance.sources)}.{silent}"
+        f"{len(gestures.events)} notes and sounds, told apart as {len(told)} of "
+        f"{len(memory.centroids)} gestures, learned from "
+        f"{', '.join(memory.provenance.sources)}.{silent}"
     )
     parts = {
         "name": escape(name),
@@ -103,24 +104,23 @@ def _card(gestures: Gestures, gesture: Gesture, clips: Mapping[int, bytes]) -> s
     """Show one gesture."""
     share = len(gesture.states) / len(gestures.events)
     near = "".join(
-        f'<a href="#t{n.token}" title="{n.distance:.3g} away, {n.n_events} events">{n.token}</a>'
+        f'<a href="#t{n.token}" title="{_events(n.n_events)}">{n.token}</a>'
         for n in gesture.neighbours
-        if n.n_events
     )
     exemplars = "".join(_exemplar(gestures, state, clips) for state in gesture.exemplars)
     intervals = np.log2(gesture.intervals_s)
     plots = (
         _pitch_wheel(gesture)
-        + _histogram(gesture.levels_db, LEVELS_DB, "level", ("−60", "0 dB"))
-        + _histogram(intervals, LOG2_INTERVALS, "interval", ("1/16", "8 s"))
+        + _histogram(gesture.levels_db, LEVELS_DB, "loudness", ("−60", "0 dB"))
+        + _histogram(intervals, LOG2_INTERVALS, "since last note", ("62 ms", "8 s"))
     )
     return (
         f'<article id="t{gesture.token}" {_style(gesture)} data-token="{gesture.token}" '
         f'data-n="{len(gesture.states)}" data-hue="{hue(gesture.pitch_classes) or 0:.0f}">'
-        f"<h2>{gesture.token}<small>{len(gesture.states)} events, {share:.1%}</small></h2>"
+        f"<h2>{gesture.token}<small>{_events(len(gesture.states))}, {share:.1%}</small></h2>"
         f'<div class="plots">{plots}</div>{_timelines(gestures, gesture)}'
         f'<div class="exemplars">{exemplars}</div>'
-        f'<p class="near">near {near or "none in use"}</p></article>'
+        f'<p class="near">sounds most like {near or "no other"}</p></article>'
     )
 
 
@@ -130,7 +130,7 @@ def _exemplar(gestures: Gestures, state: int, clips: Mapping[int, bytes]) -> str
     source = gestures.memory.provenance.sources[event.source]
     when = f"{clock(event.onset_s)}–{clock(event.onset_s + event.duration_s)}"
     said = f"{when} {note_names(gestures.memory, state)}"
-    title = escape(f"state {state}, {source}", quote=True)
+    title = escape(f"event {state}, of {source}", quote=True)
     if state not in clips:
         return f'<span title="{title}">{said}</span>'
     sound = base64.b64encode(clips[state]).decode()
@@ -185,7 +185,7 @@ def _timelines(gestures: Gestures, gesture: Gesture) -> str:
     for source in most:
         moments = {int(N_MOMENTS * onset / gestures.ends_s[source]) for onset in onsets_s[source]}
         ticks = "".join(f"M{moment} 0v10" for moment in sorted(moments))
-        title = f"{sources[source]}: {len(onsets_s[source])} events"
+        title = f"{sources[source]}: {_events(len(onsets_s[source]))}"
         strips.append(
             f'<svg class="strip" viewBox="0 0 {N_MOMENTS} 10" preserveAspectRatio="none">'
             f'<title>{escape(title)}</title><path d="{ticks}"/></svg>'
@@ -201,4 +201,8 @@ def _style(gesture: Gesture) -> str:
 
 
 def _title(gesture: Gesture) -> str:
-    return f"token {gesture.token}: {len(gesture.states)} events"
+    return f"gesture {gesture.token}: {_events(len(gesture.states))}"
+
+
+def _events(n: int) -> str:
+    return f"{n} event" if n == 1 else f"{n} events"

@@ -4,7 +4,9 @@ One thread. It reads a memory, or one that was exported as JSON, and changes not
 """
 
 import argparse
+import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,6 +23,7 @@ from oracle.memory import Memory
 from oracle.repeats import Repeat, longest_repeats
 
 N_REPEATS: Final = 5
+N_HASH: Final = 12
 NAME_WIDTH: Final = 18
 
 
@@ -31,26 +34,32 @@ def figures(memory: Memory) -> Iterator[tuple[str, str]]:
     n_notes = [len(memory.notes(state)) for state in states]
     yield "events", f"{memory.n_events}, {np.count_nonzero(n_notes)} of them with notes"
     yield "notes", f"{sum(n_notes)}"
-    yield "tokens", _tokens(memory)
-    yield "threshold", f"{oracle.threshold:.4g}"
-    yield "states", f"{oracle.n_states} in {oracle.clusters.max() + 1} clusters"
+    yield "gestures", _tokens(memory)
+    yield "threshold", f"{oracle.threshold:.4g} of the spread of all events: what is closer repeats"
+    yield "kinds", f"{oracle.clusters.max() + 1} clusters of events that repeat each other"
     yield (
         "links",
-        f"{oracle.in_degrees.sum()} transitions, "
-        f"{np.count_nonzero(oracle.suffix_links > 0)} suffix links to earlier states",
+        f"{oracle.in_degrees.sum()} transitions to what may come next, "
+        f"{np.count_nonzero(oracle.suffix_links > 0)} suffix links to what an event repeats",
     )
     rate = oracle.information_rate()
     n_words = len(oracle.compression())
-    yield "information rate", f"{rate.mean() if rate.size else 0:.3f} bits an event"
-    yield "code words", f"{n_words}, {memory.n_events / max(1, n_words):.1f} events each"
+    mean = rate.mean() if rate.size else 0
+    yield "information rate", f"{mean:.3f} bits of an event are told by what came before"
+    yield (
+        "code words",
+        f"{n_words} passages, new or repeated, make it up, of "
+        f"{memory.n_events / max(1, n_words):.1f} events each",
+    )
     for repeat in longest_repeats(oracle, N_REPEATS):
         yield "repeat", _repeat(memory, repeat)
-    yield "encoder", provenance.encoder
-    yield "heard", f"{provenance.heard_ms:g} ms of a note before it is keyed"
+    yield "encoder", _encoder(provenance.encoder)
+    yield "heard", f"{provenance.heard_ms:g} ms of a note before it is answered"
+    n_from = Counter(memory.event(state).source for state in states)
     origins = zip(provenance.sources, provenance.source_sha256, strict=True)
     for source, (name, sha256) in enumerate(origins):
-        known_by = f"sha256 {sha256}" if sha256 else "known by its name only"
-        yield "source", f"{name}, {_from_source(memory, source)} events, {known_by}"
+        known_by = f"sha256 {sha256[:N_HASH]}…" if sha256 else "known by its name only"
+        yield "source", f"{name}, {n_from[source]} events, {known_by}"
     yield "learned", provenance.created or "at an unknown date"
     yield "by version", provenance.program_version or "unknown"
 
@@ -74,8 +83,16 @@ def inspect(options: argparse.Namespace) -> None:
         console.print(f"The drawing is {options.plot}.")
 
 
+def _encoder(spec: str) -> str:
+    """Say what told the sounds apart: its name, and what else is known of it."""
+    known = json.loads(spec)
+    name = known.pop("name", "unknown")
+    settings = [f"{key} {value}" for key, value in known.items() if value not in (None, [], "")]
+    return f"{name} ({', '.join(settings)})" if settings else str(name)
+
+
 def _tokens(memory: Memory) -> str:
-    """Say how many of the codebook's tokens occur, and how many events have none."""
+    """Say how many of the codebook's gestures occur, and how many events have none."""
     is_missing = np.isnan(memory.tokens)
     n_used = len(np.unique(memory.tokens[~is_missing]))
     n_missing = np.count_nonzero(is_missing)
@@ -96,11 +113,6 @@ def _when(memory: Memory, state: int) -> str:
     event, sources = memory.event(state), memory.provenance.sources
     where = f" of {sources[event.source]}" if len(sources) > 1 else ""
     return f"{clock(event.onset_s)}{where}"
-
-
-def _from_source(memory: Memory, source: int) -> int:
-    """Count the events of a source."""
-    return sum(memory.event(state).source == source for state in range(1, memory.n_events + 1))
 
 
 def _parser() -> argparse.ArgumentParser:

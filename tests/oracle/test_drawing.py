@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -34,6 +35,19 @@ def test_a_small_oracle_is_drawn_with_all_its_states_and_notes(tmp_path: Path) -
     assert ET.fromstring(text).tag.endswith("svg")
     for said in ("<!-- 0 -->", "<!-- 9 -->", "<!-- C4 -->", "<!-- A4 -->"):
         assert said in text
+
+
+def test_a_large_oracle_says_when_its_events_were_played_and_in_what(tmp_path: Path) -> None:
+    """Where there are several recordings each one's name stands where it begins."""
+    memory = make_memory(melody([TUNE[i * i % 9] for i in range(100)]))
+    source = memory.add_source("two.wav")
+    for event in melody(TUNE):
+        memory.learn(replace(event, source=source))
+    draw(memory, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    said = {name: text.count(f"<!--  {name} -->") for name in ("one.wav", "two.wav")}
+    assert said == {"one.wav": 1, "two.wav": 1}
+    assert "<!-- 0:04.75 -->" in text  # event 20, a quarter of a second each
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -30,20 +30,16 @@ def test_a_token_is_explained(memory_path: Path, capsys: pytest.CaptureFixture[s
     ended = in_process(main, [memory_path, "--token", 2], capsys)
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "token          2: 2 of 6 events (33.3%)",
-        "pitch classes  D 2",
-        "level          -20 to -20 dBFS, median -20",
-        "interval       0.25 to 0.25 s, median 0.25",
-        "neighbour      1, 1 away, 0 events",
-        "neighbour      3, 1 away, 0 events",
-        "neighbour      0, 2 away, 3 events",
-        "neighbour      4, 2 away, 1 events",
-        "neighbour      5, 3 away, 0 events",
-        "neighbour      6, 4 away, 0 events",
-        "exemplar       0:00.25 to 0:00.50 of one.wav: D4",
-        "exemplar       0:01.00 to 0:01.25 of one.wav: D4",
-        "occurs         0:00.25 to 0:00.50 of one.wav: D4",
-        "occurs         0:01.00 to 0:01.25 of one.wav: D4",
+        "token            2: 2 of 6 events (33.3%)",
+        "pitch classes    D 2",
+        "level            -20 to -20 dBFS, median -20",
+        "since last note  0.25 to 0.25 s, median 0.25",
+        "sounds like      token 0, 3 events, 2 away",
+        "sounds like      token 4, 1 events, 2 away",
+        "exemplar         0:00.25 to 0:00.50 of one.wav: D4",
+        "exemplar         0:01.00 to 0:01.25 of one.wav: D4",
+        "occurs           0:00.25 to 0:00.50 of one.wav: D4",
+        "occurs           0:01.00 to 0:01.25 of one.wav: D4",
     ]
 
 
@@ -115,6 +111,24 @@ def test_recordings_that_are_gone_are_said(
     assert "Not found, and so without sound: one.wav." in target.read_text(encoding="utf-8")
 
 
+def test_a_recording_that_is_damaged_has_no_sound(
+    memory_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Known by its name and length only, it may be; the page is there all the same."""
+    recording, target = (
+        memory_path.parent / "recordings" / "one.wav",
+        memory_path.with_suffix(".html"),
+    )
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
+    soundfile.write(recording, noise, 8000, format="FLAC")
+    recording.write_bytes(recording.read_bytes()[: recording.stat().st_size // 4])
+    options = [memory_path, "--html", target, "--recordings", recording.parent]
+    ended = in_process(main, options, capsys)
+    assert ended.code == 0
+    assert "Without sound: one.wav" in ended.out
+    assert "data-sound=" not in target.read_text(encoding="utf-8")
+
+
 def test_names_cannot_break_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A musician may call a memory what he likes."""
     make_memory(melody(TUNE)).save(tmp_path / "<b>&.memory")
@@ -130,7 +144,9 @@ def test_a_memory_of_nothing_has_a_page_too(
     assert (
         in_process(main, [tmp_path / "a.memory", "--html", tmp_path / "a.html"], capsys).code == 0
     )
-    assert "0 events told apart as 0 of 16" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "0 notes and sounds, told apart as 0 of 16" in (tmp_path / "a.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_neighbours_on_the_circle_of_fifths_have_near_colours() -> None:

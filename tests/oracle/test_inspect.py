@@ -22,18 +22,22 @@ def memory() -> Memory:
 
 def test_the_figures_are_those_of_the_memory(memory: Memory) -> None:
     """Every one, counted by hand."""
+    rate = memory.oracle.information_rate().mean()
     assert list(figures(memory)) == [
         ("events", "10, 9 of them with notes"),
         ("notes", "9"),
-        ("tokens", "5 used of 16"),
-        ("threshold", "0.3"),
-        ("states", "11 in 6 clusters"),
-        ("links", "16 transitions, 4 suffix links to earlier states"),
-        ("information rate", f"{memory.oracle.information_rate().mean():.3f} bits an event"),
-        ("code words", "8, 1.2 events each"),
+        ("gestures", "5 used of 16"),
+        ("threshold", "0.3 of the spread of all events: what is closer repeats"),
+        ("kinds", "6 clusters of events that repeat each other"),
+        (
+            "links",
+            "16 transitions to what may come next, 4 suffix links to what an event repeats",
+        ),
+        ("information rate", f"{rate:.3f} bits of an event are told by what came before"),
+        ("code words", "8 passages, new or repeated, make it up, of 1.2 events each"),
         ("repeat", "3 events at 0:01.25 of one.wav as at 0:00.00 of one.wav"),
-        ("encoder", '{"name": "test", "revision": "1"}'),
-        ("heard", "20 ms of a note before it is keyed"),
+        ("encoder", "test (revision 1)"),
+        ("heard", "20 ms of a note before it is answered"),
         ("source", "one.wav, 9 events, known by its name only"),
         ("source", "live, 1 events, known by its name only"),
         ("learned", "2025-01-01T00:00:00Z"),
@@ -43,14 +47,14 @@ def test_the_figures_are_those_of_the_memory(memory: Memory) -> None:
 
 def test_a_memory_of_nothing_has_figures_too() -> None:
     """None of them is a division by zero."""
-    assert dict(figures(make_memory([])))["code words"] == "0, 0.0 events each"
+    assert dict(figures(make_memory([])))["code words"].startswith("0 passages")
 
 
 def test_what_is_missing_is_said() -> None:
     """Events without a token, a memory without a date."""
     event = make_event()
     event.frame[0] = float("nan")
-    assert dict(figures(make_memory([event])))["tokens"] == "0 used of 16, 1 events without one"
+    assert dict(figures(make_memory([event])))["gestures"] == "0 used of 16, 1 events without one"
 
 
 @pytest.mark.parametrize("name", ["a.memory", "a.json"])

@@ -7,8 +7,8 @@ Scored with mir_eval. Truth closer together than 30 ms is one onset. One default
 * position: of `onset_frame` against the truth. Latency is counted from it. Planted tones say how
   it errs; recordings add the error of their annotation (10 ms grids, aligned MIDI, vowels).
 * attack, body: shares of right, wrong and missing pitches of the events that match an onset.
-* pitch: the listener's own pitch tracks of the singer, every 10 ms, against the annotated f0. Each
-  counts for the 10 ms around its middle; from its middle on, the scorer's default, is "held".
+* pitch: the listener's own pitch tracks of the singer, every 10 ms, against the annotated f0, each
+  between the two around it at the times of the annotation.
 * cost: the kernel as the stage calls it, in CPU time; ``--peer PYTHON`` times aubio beside it.
 * sonority: Pearson correlation of −roughness with people's ratings of chords, from the partials
   they are made of ("partials") and as heard from their sound in the BODY ("heard").
@@ -107,7 +107,7 @@ def headlines(result: dict[str, Any]) -> Iterator[Headline]:
     if "onsets" in result:
         decided_ms = result["onsets"]["drums"]["0"]["decision_p90_ms"]
         yield Headline(name="drums, decision p90", value=decided_ms, unit="ms", target=10)
-    wanted_of_pitch = {"raw_pitch_accuracy": 0.97, "held_overall_accuracy": 0.965}
+    wanted_of_pitch = {"raw_pitch_accuracy": 0.97, "overall_accuracy": 0.965}
     for name, value in result.get("pitch", {}).items():
         text = f"voice, {name.replace('_', ' ')}"
         yield Headline(name=text, value=value, target=wanted_of_pitch.get(name), better="higher")

@@ -366,10 +366,10 @@ def test_the_singers_notes_are_found(shared_data: Path, gain_db: float) -> None:
 
 
 def test_the_singers_pitch_is_tracked(shared_data: Path) -> None:
-    """Raw pitch and overall accuracy against the annotated f0, held as the scorer does."""
+    """Raw pitch and overall accuracy against the annotated f0."""
     score = score_pitch(read_voice(shared_data)[0], shared_data)
     assert score["raw_pitch_accuracy"] >= 0.97
-    assert score["held_overall_accuracy"] >= 0.96
+    assert score["overall_accuracy"] >= 0.965
 
 
 def test_the_solo_tones_have_the_pitch_they_name(shared_data: Path) -> None:

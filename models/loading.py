@@ -4,6 +4,7 @@ Runs at start only, on whichever thread asks. It imports a model's libraries whe
 asked for, and never gives another encoder than the one that was meant.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from models.encoder import DEFAULT_ENCODER, MERT, Encoder, EncoderConfig, EncoderSpec
@@ -101,16 +102,7 @@ def load_as_set(config: EncoderConfig, name: str | None = None) -> Encoder:
     """
     name = name or config.name
     try:
-        return load_encoder(
-            name,
-            layer=config.layer,
-            layer_weights=config.layer_weights,
-            pooling=config.pooling,
-            window_s=config.window_s,
-            n_threads=config.n_threads,
-            precision=config.precision,
-            device=config.device,
-        )
+        return _load(name, config)
     except ValueError as error:
         raise SettingsError(f"[encoder] does not fit {name}: {error}.") from None
 
@@ -144,20 +136,32 @@ def restore_encoder(
     if name == DEFAULT_ENCODER:
         encoder = load_encoder(name)
     else:
-        encoder = load_encoder(
-            name,
+        as_learned = replace(
+            config,
             layer=spec.layer,
             layer_weights=spec.layer_weights,
             pooling=spec.pooling,
             window_s=spec.windows_s,
-            n_threads=config.n_threads,
-            precision=config.precision,
-            device=config.device,
-            part_scales=spec.part_scales,
         )
+        encoder = _load(name, as_learned, spec.part_scales)
     if encoder.spec != spec:
         raise EncoderError(
             f"the memory was learned with {spec}, which is not {encoder.spec}: "
             "choose the encoder it was learned with, or learn it again"
         )
     return encoder
+
+
+def _load(name: str | Path, config: EncoderConfig, part_scales: tuple[float, ...] = ()) -> Encoder:
+    """Build an encoder as settings say, whatever encoder they name."""
+    return load_encoder(
+        name,
+        layer=config.layer,
+        layer_weights=config.layer_weights,
+        pooling=config.pooling,
+        window_s=config.window_s,
+        n_threads=config.n_threads,
+        precision=config.precision,
+        device=config.device,
+        part_scales=part_scales,
+    )

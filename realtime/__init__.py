@@ -20,9 +20,12 @@ doorbell       one byte that wakes a thread
 monotonic      the host's clock, for kernels too
 clock          from frame positions to monotonic time
 listening      the listener's thread
-recogniser     one encoder and the codebooks that know its space
+events         … and what the loop has from it
 inference      the encoder worker's thread
-recognition    … and the loop's side of it
+passes         … each encoder's passes over windows of the ring
+recogniser     … one encoder and the codebooks that know its space
+backoff        … and when one that failed is tried again
+tokens         … and what the loop has from them
 engine         one performance: tasks on the event loop, in order from start to last note-off
 tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
@@ -55,9 +58,11 @@ examination    … its input, MIDI and encoder, tried
 machine        … what its system grants
 histogram      percentiles that cost nothing to write
 report         what was measured, as a table and as JSON
-recorder       a performance kept: sound, notes and every decision
+recording      a performance kept: sound, notes and every decision
+recorder       … by a thread of its own
 session        … and read back
 session_format … by its form
+session_part   … the files of which, after a full disk, go on in others
 replay         ``python -m realtime.replay``: … and performed again
 board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
@@ -73,6 +78,7 @@ errors         what can go wrong on stage
 import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
+    "backoff",
     "board",
     "budget",
     "capture",
@@ -86,6 +92,7 @@ __all__ = [
     "ensemble",
     "errors",
     "event_lines",
+    "events",
     "examination",
     "feedback",
     "file_source",
@@ -110,13 +117,14 @@ __all__ = [
     "opening",
     "outlets",
     "panic",
+    "passes",
     "perform",
     "phrasing",
     "picture",
     "playing",
     "recogniser",
-    "recognition",
     "recorder",
+    "recording",
     "rehearsal",
     "repertoire",
     "replay",
@@ -127,11 +135,13 @@ __all__ = [
     "service",
     "session",
     "session_format",
+    "session_part",
     "source",
     "status",
     "supervised",
     "supervisor",
     "tasks",
     "telemetry",
+    "tokens",
     "troupe",
 ]

@@ -14,26 +14,24 @@ from typing import Final
 
 import structlog
 
-from models.listener import ATTACK, EVENT_DTYPE, Listener
+from models.listener import ATTACK, Listener
 from realtime.budget import Budget, BudgetConfig
 from realtime.clock import StreamClock
 from realtime.doorbell import Doorbell
 from realtime.ensemble import Ensemble
-from realtime.errors import LiveError
+from realtime.events import Events
 from realtime.input_level import InputLevel
-from realtime.listening import ListenerThread
 from realtime.midi import LoopScheduler, NotePlayer, Scheduler
 from realtime.monotonic import NS_PER_S, monotonic_ns
 from realtime.privileges import ENCODER, LISTENER
 from realtime.recogniser import Recogniser
-from realtime.recognition import Recognition
 from realtime.report import Performance
 from realtime.responder import Record, Responder, nobody
-from realtime.ring import Observer, make_ring, prime
+from realtime.ring import Observer, prime
 from realtime.source import DROPPED_BLOCKS, OVERFLOWS, SILENCED, AudioSource, has_ended
 from realtime.tasks import failed_call, is_set, whenever
+from realtime.tokens import Tokens
 
-_RING_RECORDS: Final = 1024
 _FOLLOW_S: Final = 0.1
 _HEARTBEAT_S: Final = 1.0
 _BEATS_A_LINE: Final = 60
@@ -41,10 +39,6 @@ _JOIN_S: Final = 2.0
 _LAST_NOTES_S: Final = 5.0
 
 _log = structlog.get_logger()
-
-
-class WorkerStoppedError(LiveError):
-    """Raised when the listener failed in the middle of a performance."""
 
 
 class Engine:
@@ -100,23 +94,19 @@ class Engine:
         self._budget = Budget(budget)
         self._clock = StreamClock(source.rate_hz, latency_s=source.latency_s)
         self._scheduler = LoopScheduler()
-        self._events_ready = Doorbell()
-        self._doorbells = (frames_ready, self._events_ready)
-        self._published, self._events = make_ring(_RING_RECORDS, EVENT_DTYPE)
         self._audio = Observer(source.audio.ring)
-        self._ears = ListenerThread(
+        self._events = Events(
             listener,
-            audio=source.audio,
-            frames_ready=frames_ready,
-            events=self._published,
-            events_ready=self._events_ready,
+            source.audio,
+            frames_ready,
             begin=lambda: performance.warm_up.take_thread(LISTENER),
         )
-        self._recognition = Recognition(
+        self._tokens = Tokens(
             recognisers,
             self._audio,
             source.rate_hz,
             hop_s,
+            performance,
             begin=lambda: performance.warm_up.take_thread(ENCODER),
         )
 
@@ -132,16 +122,17 @@ class Engine:
         take("improviser's kernels", self._ensemble.warm_up)
         take("listener's kernels", self._warm_up_listener)
         take("rings touched", self._prime)
-        return take("encoders at every batch size", self._recognition.warm_up)
+        return take("encoders at every batch size", self._tokens.warm_up)
 
     def _warm_up_listener(self) -> None:
         has_ended(self._source.counters)
-        self._ears.warm_up()
+        self._events.warm_up()
 
     def _prime(self) -> None:
-        for end in (self._source.audio, self._source.stamps, self._published):
+        for end in (self._source.audio, self._source.stamps):
             prime(end.ring)
-        self._recognition.prime()
+        self._events.prime()
+        self._tokens.prime()
 
     async def run(self, stop: asyncio.Event, seconds: float | None = None) -> None:
         """Play until `stop` is set, `seconds` are over, or the source has ended.
@@ -164,26 +155,26 @@ class Engine:
                 rate_hz=self._source.rate_hz,
                 budget=self._budget,
                 performance=self._performance,
-                ask=self._recognition.ask,
-                predict_finish_ns=self._recognition.predict_finish_ns,
+                ask=self._tokens.ask,
+                predict_finish_ns=self._tokens.predict_finish_ns,
                 record=self._record,
             )
             way_out.callback(self._ending)
             way_out.callback(player.all_notes_off)  # before anything that may take its time
             way_out.callback(responder.stop)
-            self._ears.start()
-            self._recognition.start()
+            self._events.start()
+            self._tokens.start()
             self._source.start()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(stage, name=name)
                     for name, stage in {
                         "capture": self._capture(),
-                        "improviser": whenever(
-                            self._events_ready, lambda: self._improvise(responder)
+                        "events": whenever(
+                            self._events.ready, lambda: self._take_events(responder)
                         ),
-                        "inference": whenever(
-                            self._recognition.ready, lambda: self._recognition.take(responder)
+                        "tokens": whenever(
+                            self._tokens.ready, lambda: self._tokens.take(responder)
                         ),
                         "telemetry": self._heartbeat(player),
                         "calls": failed_call(),
@@ -199,19 +190,19 @@ class Engine:
         """End the source, then both workers; what does not end in time is left behind, and said."""
         joined = {
             "source": self._source.stop(),
-            "listener": self._ears.stop(_JOIN_S),
-            "encoder": self._recognition.stop(_JOIN_S),
+            "listener": self._events.stop(_JOIN_S),
+            "encoder": self._tokens.stop(_JOIN_S),
         }
         if all(joined.values()):
-            for doorbell in (*self._doorbells, self._recognition):
-                doorbell.close()
+            self._events.close()
+            self._tokens.close()
         else:
-            # the doorbells stay open: whoever is left may still ring them
+            # their doorbells stay open: whoever is left may still ring them
             _log.error("engine.thread_abandoned", joined=joined)
 
     def _count_unheard(self) -> None:
         """Count the events that were published and not taken any more."""
-        n_attacks = int((self._events.pop_nowait()["kind"] == ATTACK).sum())
+        n_attacks = self._events.leave()
         self._performance.n_events += n_attacks
         self._performance.unanswered["stopped"] += n_attacks
 
@@ -234,7 +225,7 @@ class Engine:
         return (
             has_ended(self._source.counters)
             and self._source.audio.n_released == self._audio.newest
-            and self._events.n_released == self._published.n_written
+            and self._events.is_all_taken
         )
 
     async def _capture(self) -> None:
@@ -244,13 +235,9 @@ class Engine:
             self._source.check()
             await asyncio.sleep(_FOLLOW_S)
 
-    def _improvise(self, responder: Responder) -> None:
-        """Take the events that the listener has published."""
-        if self._ears.error is not None:
-            raise WorkerStoppedError(
-                f"The listener has failed ({self._ears.error}): start again, and report it."
-            ) from self._ears.error
-        records = self._events.pop_nowait()
+    def _take_events(self, responder: Responder) -> None:
+        """Take what the listener has published."""
+        records = self._events.take()
         self._follow()
         for record in records:
             if record["kind"] == ATTACK:
@@ -264,7 +251,7 @@ class Engine:
             await asyncio.sleep(_HEARTBEAT_S)
             self._count(player)
             performance = self._performance
-            self._recognition.follow_load(performance, self._scheduler.now_s())
+            self._tokens.follow_load(self._scheduler.now_s())
             performance.input_dbfs = self._level.follow()
             if n_beats % _BEATS_A_LINE:
                 continue
@@ -296,7 +283,6 @@ class Engine:
         self._performance.xruns = int(counters[OVERFLOWS])
         self._performance.dropped_blocks = int(counters[DROPPED_BLOCKS])
         self._performance.silenced_samples = int(counters[SILENCED])
-        self._performance.skipped_windows = self._recognition.n_skipped
-        self._performance.refused_records = self._published.n_refused + self._recognition.n_refused
+        self._performance.refused_records = self._events.n_refused + self._tokens.n_refused
         self._performance.n_notes = player.n_notes
         self._performance.lost_outlets = player.n_lost_sinks

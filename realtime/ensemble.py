@@ -8,7 +8,6 @@ It knows no clock, port or thread.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 
 import numpy as np
 
@@ -55,6 +54,11 @@ class Ensemble:
         """How many there are."""
         return len(self._improvisers)
 
+    @property
+    def n_forgotten(self) -> list[int]:
+        """How many events each memory has forgotten so far."""
+        return [improviser.n_forgotten for improviser in self._improvisers]
+
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache."""
         self._improvisers[0].warm_up()
@@ -73,8 +77,15 @@ class Ensemble:
         return self.turn
 
     def attend(self, attack: np.void) -> Attended:
-        """Have all attend to an event that has begun, in the order of the stream."""
-        return [improviser.attend(attack) for improviser in self._improvisers][self.turn]
+        """Have all attend to an event that has begun, in the order of the stream.
+
+        What is known of it is the same for all, so one of them finds it out.
+        """
+        first, *others = self._improvisers
+        attended = first.attend(attack)
+        for improviser in others:
+            improviser.follow(attended)
+        return attended
 
     def answer(
         self, attended: Attended, *, turn: int, token: int | None, is_considered: bool
@@ -119,7 +130,7 @@ def make_ensemble(
     config: ImproviserConfig,
     *,
     seed: int,
-    aside: Aside = at_once,
+    asides: Sequence[Aside] | None = None,
     keeps: Sequence[Keep] | None = None,
 ) -> Ensemble:
     """Build an improviser for each memory.
@@ -128,17 +139,19 @@ def make_ensemble(
     ----------
     seed
         Of the first; the others have the next ones, to each its own chance.
-    aside
-        As `Improviser` takes it.
+    asides
+        As `Improviser` takes them; `at_once` if None.
     keeps
         Where what each of them learned goes; nowhere if None.
     """
+    n_memories = len(memories)
+    parts = zip(
+        memories, asides or [at_once] * n_memories, keeps or [forget] * n_memories, strict=True
+    )
     return Ensemble(
         [
             Improviser(memory, rate_hz, config, seed=seed + place, aside=aside, keep=keep)
-            for place, (memory, keep) in enumerate(
-                zip(memories, repeat(forget) if keeps is None else keeps, strict=False)
-            )
+            for place, (memory, aside, keep) in enumerate(parts)
         ],
         rate_hz,
     )

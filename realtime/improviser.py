@@ -148,6 +148,8 @@ class Improviser:
     next_s : float or None
         When `play_on` is to be called next, in seconds since the stream's start; it may change with
         every answer.
+    n_forgotten : int
+        How many events the memory has forgotten so far.
     """
 
     def __init__(
@@ -174,6 +176,7 @@ class Improviser:
         self._beat: Beat | None = None
         self._phrase: Phrase | None = None
         self.next_s: float | None = None
+        self.n_forgotten = 0
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
@@ -188,8 +191,12 @@ class Improviser:
     def attend(self, attack: np.void) -> Attended:
         """Take an ATTACK record, in the order of the stream, whatever becomes of the event."""
         attended = self._transcriber.attend(attack)
-        self._beat = attended.beat
+        self.follow(attended)
         return attended
+
+    def follow(self, attended: Attended) -> None:
+        """Go on from an event that was attended to, by this one or by another for all."""
+        self._beat = attended.beat
 
     def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Decide what to play to an event that was attended to.
@@ -295,5 +302,6 @@ class Improviser:
         shortened = self._forgetting.after_learning(self._memory)
         if shortened is not None:
             self._memory, n_forgotten = shortened
+            self.n_forgotten += n_forgotten
             self._navigator.forget(self._memory.oracle, self._memory.attributes, n_forgotten)
         return True

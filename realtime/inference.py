@@ -3,9 +3,10 @@
 The loop asks for the window that ends where an event was decided; between events the worker embeds
 the newest window once a hop, so that a reflex has a token too. Memories of one encoder share its
 passes. Where there are several encoders, that of the memory whose turn it is goes first, and the
-others follow while nothing is asked: an answer waits for no encoder but its own. It reads windows
-straight from the audio ring as an observer: it delays nobody, and when it falls behind it skips to
-what is newest and counts what it skipped. It never logs while it plays.
+others follow while nothing is asked: an answer waits for no encoder but its own. An encoder that
+fails is left alone for a while and then tried again. It reads windows straight from the audio ring
+as an observer: it delays nobody, and when it falls behind it skips to what is newest and counts
+what it skipped. It never logs while it plays.
 """
 
 import select
@@ -17,26 +18,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.windows import WindowCutter
 from realtime.doorbell import Doorbell
+from realtime.passes import REQUEST_DTYPE, Passes
 from realtime.recogniser import Recogniser
-from realtime.ring import Consumer, Observer, Producer, Seen
+from realtime.ring import Consumer, Observer, Producer
 
-MAX_BATCH: Final = 4
-"""Windows in one pass at most; events are at least a refractory time apart, so few are due."""
-
-REQUEST_DTYPE: Final = np.dtype(
-    [
-        ("event_index", np.int64),
-        ("end_frame", np.int64),
-        ("useful_until_ns", np.int64),  # a pass that starts later is skipped
-        ("memory", np.int64),  # whose token is needed first
-    ]
-)
 TOKEN_DTYPE: Final = np.dtype(
     [
         ("event_index", np.int64),  # HOP for a regular window
         ("end_frame", np.int64),
+        ("turn", np.int64),  # as it was asked
         ("memory", np.int64),
         ("token", np.int64),  # SKIPPED if the window was not encoded
         ("started_ns", np.int64),
@@ -46,48 +37,6 @@ TOKEN_DTYPE: Final = np.dtype(
 HOP: Final = -1
 SKIPPED: Final = -1
 _FOR_EVER: Final = np.iinfo(np.int64).max
-_NOTHING: Final = np.zeros(0, REQUEST_DTYPE)
-
-
-class Windows:
-    """Cuts windows that end at a position of the audio ring. Worker thread only.
-
-    Parameters
-    ----------
-    audio
-        Observer of the audio ring, float32 at the device's rate.
-    cutter
-        Resamples to the encoder's rate.
-    """
-
-    def __init__(self, audio: Observer, cutter: WindowCutter) -> None:
-        self._audio = audio
-        self._cutter = cutter
-        self._frames = np.zeros(cutter.n_frames, np.float32)
-
-    def cut(self, end_frame: int, out: NDArray[np.float32]) -> bool:
-        """Fill `out` [shape=(window_frames,)] with the window ending at `end_frame`.
-
-        Frames before the stream's start are silence. Returns False when the audio has been
-        overwritten meanwhile.
-        """
-        n_before_start = max(self._cutter.n_frames - end_frame, 0)
-        self._frames[:n_before_start] = 0.0
-        start = end_frame - self._cutter.n_frames + n_before_start
-        if self._audio.read(start, self._frames[n_before_start:]) is not Seen.WHOLE:
-            return False
-        self._cutter.cut(self._frames, out)
-        return True
-
-
-class _Place:
-    """One encoder's place in the worker: its windows, its batch, and what waits for it."""
-
-    def __init__(self, recogniser: Recogniser, windows: Windows) -> None:
-        self.recogniser = recogniser
-        self.windows = windows
-        self.batch = np.zeros((MAX_BATCH, recogniser.encoder.spec.window_frames), np.float32)
-        self.waiting = _NOTHING  # for when nothing is asked
 
 
 class EncoderWorker:
@@ -119,9 +68,7 @@ class EncoderWorker:
     busy_since_ns : int
         When the pass under way began; 0 for none.
     n_skipped : int
-        Windows asked for and not embedded.
-    error : BaseException or None
-        What the thread died of.
+        Windows asked for and not embedded; none of an encoder's that is left alone.
     """
 
     def __init__(
@@ -137,10 +84,7 @@ class EncoderWorker:
         hop_s: float,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        self._places = [
-            _Place(recogniser, Windows(audio, WindowCutter(rate_hz, recogniser.encoder.spec)))
-            for recogniser in recognisers
-        ]
+        self._encoders = [Passes(recogniser, audio, rate_hz) for recogniser in recognisers]
         place_of = {m: i for i, known in enumerate(recognisers) for m in known.codebooks}
         self._place_of = np.array([place_of[memory] for memory in sorted(place_of)])
         self._audio = audio
@@ -155,14 +99,24 @@ class EncoderWorker:
         self.busy_with = 0
         self.busy_since_ns = 0
         self.n_skipped = 0
-        self.error: BaseException | None = None
+        self._death: BaseException | None = None
+
+    @property
+    def errors(self) -> list[BaseException | None]:
+        """What each encoder fails with, or what the thread died of; None where all is well."""
+        return [self._death or encoder.error for encoder in self._encoders]
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether nothing more will come."""
+        return self._death is not None
 
     def warm_up(self, n_passes: int = 5) -> list[int]:
         """Embed silence at every batch size, and return what each one's pass of one costs, in ns.
 
         Call before `start`, on any thread.
         """
-        return [_warm(place, n_passes) for place in self._places]
+        return [encoder.warm_up(n_passes) for encoder in self._encoders]
 
     def start(self) -> None:
         """Start the thread."""
@@ -181,25 +135,23 @@ class EncoderWorker:
             self._begin()
             self._run()
         except BaseException as error:  # the loop must learn of anything that ends this thread
-            self.error = error
+            self._death = error
             self._done.ring()
 
     def _run(self) -> None:
         poll = select.poll()
         poll.register(self._work.fileno(), select.POLLIN)
         while True:
-            left_over = [i for i, place in enumerate(self._places) if place.waiting.size]
-            is_rung = bool(poll.poll(0.0 if left_over else self.hop_s * 1000.0))
+            behind = [i for i, encoder in enumerate(self._encoders) if encoder.is_behind]
+            is_rung = bool(poll.poll(0.0 if behind else self.hop_s * 1000.0))
             self._work.drain()
             if self._is_stopping:
                 return
             requests = self._requests.pop_nowait()
             if requests.size > 0:
                 self._take(requests)
-            elif left_over:
-                place = self._places[left_over[0]]
-                waiting, place.waiting = place.waiting, _NOTHING
-                self._answer(left_over[0], waiting)
+            elif behind:
+                self._answer(behind[0], self._encoders[behind[0]].take_up())
             elif not is_rung:  # rung for nothing: an earlier pass took the request along
                 self._hop()
 
@@ -210,56 +162,39 @@ class EncoderWorker:
 
     def _take(self, requests: NDArray[np.void]) -> None:
         """Answer what is needed first, and let the other encoders have it when there is time."""
-        if len(self._places) == 1:
+        if len(self._encoders) == 1:
             self._answer(0, requests)
             return
-        places = self._place_of[requests["memory"]]
-        for index, place in enumerate(self._places):
-            others = requests[places != index]
+        places = self._place_of[requests["turn"]]
+        for place, encoder in enumerate(self._encoders):
+            others = requests[places != place]
             if others.size:
                 others["useful_until_ns"] = _FOR_EVER  # learning has no deadline
-                waiting = np.concatenate([place.waiting, others])
-                place.waiting = waiting[-MAX_BATCH:]
-                self.n_skipped += waiting.size - place.waiting.size
-        for index in np.unique(places).tolist():
-            self._answer(index, requests[places == index])
+                self.n_skipped += encoder.put_off(others)
+        for place in np.unique(places).tolist():
+            self._answer(place, requests[places == place])
 
-    def _answer(self, index: int, requests: NDArray[np.void]) -> None:
+    def _answer(self, place: int, requests: NDArray[np.void]) -> None:
         """Embed what is still useful of the newest requests in one batch, and skip the rest."""
-        place = self._places[index]
+        encoder = self._encoders[place]
         started_ns = time.monotonic_ns()
-        self.busy_with, self.busy_since_ns = index, started_ns
+        self.busy_with, self.busy_since_ns = place, started_ns
         batch: list[int] = []
-        for i in range(requests.size - 1, -1, -1):
-            is_useful = requests["useful_until_ns"][i] >= started_ns and len(batch) < MAX_BATCH
-            if is_useful and place.windows.cut(
-                int(requests["end_frame"][i]), place.batch[len(batch)]
-            ):
-                batch.append(i)
-        found = place.recogniser.recognise(place.batch[: len(batch)]) if batch else {}
+        found = None
+        if not encoder.rests:
+            batch = encoder.cut(requests, started_ns)
+            self.n_skipped += requests.size - len(batch)
+            found = encoder.recognise(len(batch)) if batch else None
         finished_ns = time.monotonic_ns()
-        self.n_skipped += requests.size - len(batch)
         self.busy_since_ns = 0
-        for memory in place.recogniser.codebooks:
+        for memory in encoder.recogniser.codebooks:
             answers = np.zeros(requests.size, TOKEN_DTYPE)
-            answers["event_index"] = requests["event_index"]
-            answers["end_frame"] = requests["end_frame"]
+            for name in ("event_index", "end_frame", "turn"):
+                answers[name] = requests[name]
             answers["memory"] = memory
             answers["token"] = SKIPPED
-            if batch:
+            if found is not None:
                 answers["token"][batch] = found[memory]
             answers["started_ns"], answers["finished_ns"] = started_ns, finished_ns
             self._tokens.push_nowait(answers)
         self._done.ring()
-
-
-def _warm(place: _Place, n_passes: int) -> int:
-    """Run every size of batch, and give the median time of a pass of one."""
-    for n_windows in range(MAX_BATCH, 0, -1):
-        place.recogniser.recognise(place.batch[:n_windows])
-    costs_ns = []
-    for _ in range(n_passes):
-        started_ns = time.monotonic_ns()
-        place.recogniser.recognise(place.batch[:1])
-        costs_ns.append(time.monotonic_ns() - started_ns)
-    return sorted(costs_ns)[n_passes // 2]

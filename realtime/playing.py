@@ -32,7 +32,7 @@ from realtime.midi import NotePlayer, NoteSink, Scheduler
 from realtime.monotonic import NS_PER_S
 from realtime.opening import Tell
 from realtime.recogniser import Recogniser
-from realtime.recorder import recorded
+from realtime.recording import recorded
 from realtime.rehearsal import Rehearsal
 from realtime.repertoire import Repertoire
 from realtime.report import Performance
@@ -76,7 +76,7 @@ class Parts:
             rate_hz,
             self.config.improviser,
             seed=self.seed,
-            aside=aside,
+            asides=[aside] * len(self.repertoire.memories),
             keeps=self.keeps,
         )
 

@@ -1,59 +1,38 @@
-"""Recorder: a performance kept: what was heard, what was played, and every decision between.
+"""Recorder: what was heard, what was played, and every decision between, written to files.
 
 A thread of its own reads the audio ring as an observer and takes what the loop has noted; the loop
 only appends to a bounded queue. So nothing that plays ever waits for a disk: a recorder that falls
-behind counts what it lost, and one whose disk is full stops, says so once, and lets the music go
-on. A performance's folder is read back by `realtime.replay`.
+behind counts what it lost, and one whose disk is full says so, waits, and goes on in a new part of
+the recording once there is room.
 """
 
+import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import soundfile
 import structlog
 
-from models.output_path import OutputPathError
-from oracle.errors import OracleError
-from oracle.memory import Memory
-from realtime.config import Config
-from realtime.midi import Message, NoteSink
+from realtime.backoff import Backoff
+from realtime.midi import Message
 from realtime.midi_file import MidiFileSink
-from realtime.responder import Record, nobody
 from realtime.ring import Observer, Seen
-from realtime.session_format import AUDIO, LINES, MIDI, REST, VERSION, line, memory_name, split
-from realtime.source import AudioSource
+from realtime.session_format import MIDI, line
+from realtime.session_part import SessionPart
 
 BEAT_S: Final = 0.1
 N_WAITING: Final = 16_384
-"""Notes of a minute of the densest playing, while a disk sleeps."""
+"""Notes of a minute of the densest playing, while a disk sleeps or is full."""
+ROOM_BYTES: Final = 32 << 20
+"""Some minutes; with less, a part would be over as soon as it began."""
 _CHUNK_FRAMES: Final = 8192
 _JOIN_S: Final = 10.0
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tap:
-    """Where a performance is listened in on.
-
-    Attributes
-    ----------
-    record
-        What the responder tells its decisions to.
-    sinks
-        What the notes are sent to besides.
-    """
-
-    record: Record = nobody
-    sinks: tuple[NoteSink, ...] = ()
 
 
 class Recorder:
@@ -62,9 +41,18 @@ class Recorder:
     Parameters
     ----------
     folder
-        Its own, empty.
+        Its own, with nothing in it of the sound.
     audio
         Observer of the audio ring.
+
+    Attributes
+    ----------
+    error
+        What it could not write for, if it has stopped for now; None while it writes.
+    n_parts
+        How many parts it is in.
+    n_lost_lines, n_lost_frames
+        What is in no part, and what is silence in one.
     """
 
     name = "the recorder"
@@ -75,10 +63,12 @@ class Recorder:
         self._rate_hz = rate_hz
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._guarded_run, name="recorder", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._messages: list[tuple[float, Message]] = []
+        self._backoff = Backoff()
         self._position = 0
         self.error: Exception | None = None
+        self.n_parts = 1
         self.n_lost_lines = 0
         self.n_lost_frames = 0
 
@@ -88,7 +78,7 @@ class Recorder:
 
     def record(self, kind: str, **values: Any) -> None:
         """Note something; where too much waits already, count it as lost."""
-        if self.error is None and len(self._waiting) < N_WAITING:
+        if len(self._waiting) < N_WAITING:
             self._waiting.append((kind, values))
         else:
             self.n_lost_lines += 1
@@ -105,32 +95,77 @@ class Recorder:
         self._stop.set()
         self._thread.join(_JOIN_S)
 
-    def _guarded_run(self) -> None:
-        try:
-            self._run()
-        except Exception as error:  # whatever a disk or a library comes up with: the music goes on
-            self.error = error
-            self._waiting.clear()
-            _log.error("recorder.stopped", folder=str(self._folder), reason=str(error))
-
     def _run(self) -> None:
-        kind = {"format": "FLAC", "subtype": "PCM_24"}
-        with (
-            (self._folder / LINES).open("a", encoding="utf-8") as lines,
-            soundfile.SoundFile(self._folder / AUDIO, "w", self._rate_hz, 1, **kind) as audio,
-            soundfile.SoundFile(self._folder / REST, "w", self._rate_hz, 1, **kind) as rest,
-        ):
+        """Write part after part, until there is nothing more to come."""
+        while True:
+            is_last = self._stop.is_set()
+            try:
+                self._write_part()
+                self._write_midi()
+            except Exception as error:  # whatever a disk or a library comes up with
+                self._pause(error)
+            else:
+                return
+            self._wait_for_room()
+            if is_last or not self._has_room():
+                return
+
+    def _pause(self, error: Exception) -> None:
+        """Give up the part, and leave the disk alone for a while."""
+        if self.error is None:
+            _log.error(
+                "recorder.paused",
+                folder=str(self._folder),
+                reason=str(error),
+                notice="Nothing is recorded at the moment: free some space. The music goes on.",
+            )
+        self.error = error
+        self._backoff.fail(time.monotonic())
+
+    def _wait_for_room(self) -> None:
+        """Wait until it is worth another try, or nothing more will come."""
+        while not (self._backoff.may_try(time.monotonic()) and self._has_room()):
+            if self._stop.wait(BEAT_S):
+                return
+
+    def _has_room(self) -> bool:
+        """Say whether there is room for some minutes."""
+        try:
+            return shutil.disk_usage(self._folder).free > ROOM_BYTES
+        except OSError:
+            return False
+
+    def _write_part(self) -> None:
+        """Write one part until the performance is over."""
+        number = self.n_parts + (self.error is not None)
+        with SessionPart(self._folder, number, self._rate_hz) as part:
+            if number > self.n_parts:
+                self._go_on(part, number)
             is_last = False
             while not is_last:
                 is_last = self._stop.wait(BEAT_S)
-                self._write_audio(audio, rest)
-                self._write_lines(lines)
+                self._write_audio(part)
+                self._write_lines(part)
             if self.n_lost_lines or self.n_lost_frames:
                 lost = {"n_lines": self.n_lost_lines, "n_frames": self.n_lost_frames}
-                lines.write(line("lost", lost))
-        self._write_midi()
+                part.write_lines(line("lost", lost))
 
-    def _write_audio(self, *files: soundfile.SoundFile) -> None:
+    def _go_on(self, part: SessionPart, number: int) -> None:
+        """Begin a part after a gap, with the sound of now; what was noted meanwhile follows."""
+        first_frame = self._audio.newest
+        part.write_lines(line("part", {"number": number, "first_frame": first_frame}))
+        n_lost = first_frame - self._position
+        self.n_lost_frames += n_lost
+        self._position = first_frame
+        self.n_parts, self.error = number, None
+        _log.warning(
+            "recorder.resumed",
+            folder=str(self._folder),
+            part=number,
+            lost_s=round(n_lost / self._rate_hz, 1),
+        )
+
+    def _write_audio(self, part: SessionPart) -> None:
         """Write the frames that have come; those that were overwritten are written as silence."""
         newest = self._audio.newest
         while self._position < newest:
@@ -138,20 +173,18 @@ class Recorder:
             if self._audio.read(self._position, frames) is not Seen.WHOLE:
                 self.n_lost_frames += frames.size
                 frames[:] = 0
-            for file, steps in zip(files, split(frames), strict=True):
-                file.write(steps << 8)  # libsndfile takes 24 bits in the upper three bytes
+            part.write_audio(frames)
             self._position += frames.size
-        for file in files:
-            file.flush()
+        part.flush()
 
-    def _write_lines(self, lines: IO[str]) -> None:
-        """Write what was noted."""
-        while self._waiting:
-            kind, values = self._waiting.popleft()
+    def _write_lines(self, part: SessionPart) -> None:
+        """Write what was noted; what finds no room waits for the next part."""
+        noted = list(islice(self._waiting, len(self._waiting)))
+        part.write_lines("".join(line(kind, values) for kind, values in noted))
+        for kind, values in noted:
+            self._waiting.popleft()
             if kind == "midi":
                 self._messages.append((values["at_s"], values["message"]))
-            lines.write(line(kind, values))
-        lines.flush()
 
     def _write_midi(self) -> None:
         """Write what was played as a MIDI file."""
@@ -160,80 +193,3 @@ class Recorder:
             sink.send(message, at_s)
         sink.close()
         sink.keep()
-
-
-@contextmanager
-def recorded(
-    parent: Path | None,
-    *,
-    about: dict[str, Any],
-    config: Config,
-    memories: Sequence[Memory],
-    seed: int,
-    source: AudioSource,
-    tell: Callable[[str], object],
-) -> Iterator[Tap]:
-    """Record the performance within into a new folder of `parent`, None for not at all.
-
-    Raises
-    ------
-    OutputPathError
-        The folder cannot be made, or the memories not be kept in it.
-    """
-    if parent is None:
-        yield Tap()
-        return
-    folder = _new_folder(parent)
-    head = {
-        "version": VERSION,
-        "rate_hz": source.rate_hz,
-        "seed": seed,
-        "n_memories": len(memories),
-        "about": about,
-        "config": asdict(config),
-    }
-    try:
-        for place, memory in enumerate(memories):  # as they are now: they are going to learn
-            memory.save(folder / memory_name(place))
-        (folder / LINES).write_text(line("session", head), encoding="utf-8")
-    except (OSError, OracleError) as error:
-        raise OutputPathError(
-            f"Nothing can be recorded in {folder} ({error}): free some space or choose another "
-            "--record."
-        ) from None
-    recorder = Recorder(folder, Observer(source.audio.ring), source.rate_hz)
-    recorder.start()
-    try:
-        yield Tap(record=recorder.record, sinks=(recorder,))
-    finally:
-        recorder.finish()
-        tell(_outcome(recorder, folder))
-
-
-def _outcome(recorder: Recorder, folder: Path) -> str:
-    """Say what became of a recording."""
-    if recorder.error is not None:
-        return f"The recording in {folder} is not whole ({recorder.error}): free some space."
-    if recorder.n_lost_lines or recorder.n_lost_frames:
-        return (
-            f"The recording in {folder} lacks {recorder.n_lost_lines} lines and "
-            f"{recorder.n_lost_frames} frames: its disk was too slow."
-        )
-    return f"The performance is recorded in {folder}."
-
-
-def _new_folder(parent: Path) -> Path:
-    """Make a folder named after the date and time."""
-    name = time.strftime("%Y-%m-%d_%H-%M-%S")
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            folder = parent / (name if number == 1 else f"{name}_{number}")
-            with suppress(FileExistsError):
-                folder.mkdir()
-                break
-    except OSError as error:
-        raise OutputPathError(
-            f"No folder can be made in {parent} ({error.strerror}): choose another --record."
-        ) from None
-    return folder

@@ -114,7 +114,7 @@ class Rehearsal:
         self._make_player = make_player
         self._ensemble = ensemble
         self._budget = budget
-        self._asked: list[tuple[int, int]] = []
+        self._asked: list[tuple[int, int, int]] = []
         self._n_heard = 0
 
     def run(self, seconds: float | None = None) -> None:
@@ -161,14 +161,14 @@ class Rehearsal:
             if n_left == 0:
                 return
 
-    def _ask(self, index: int, end_frame: int, useful_until_ns: int, memory: int) -> None:
-        self._asked.append((index, end_frame))
+    def _ask(self, index: int, end_frame: int, useful_until_ns: int, turn: int) -> None:
+        self._asked.append((index, end_frame, turn))
 
     def _recognise(self, responder: Responder) -> None:
         """Embed what was asked for, at once."""
         while self._asked:
-            index, end_frame = self._asked.pop()
+            index, end_frame, turn = self._asked.pop()
             for recogniser, windows in self._places:
                 window = windows.cut(end_frame)
                 for memory, (token,) in recogniser.recognise(window[np.newaxis]).items():
-                    responder.recognise(int(token), end_frame, index, memory)
+                    responder.recognise(int(token), end_frame, index, memory, turn)

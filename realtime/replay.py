@@ -2,14 +2,14 @@
 
 One thread, as fast as the machine can. The sound is heard again by the same listener, and the same
 memories are asked by the same improvisers; what depended on the moment is taken from the recording:
-in which order events were answered and learned and phrases played on, with which token, and whether
-that had heard enough. So the notes are the same, or something has changed; the exit code says
-which.
+in which order events were answered and learned and phrases played on, by which memory, with which
+token, whether that had heard enough, and when a memory had forgotten. So the notes are the same, or
+something has changed; the exit code says which.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from models.terminal import CommandLine, plain_console, preparing, run_command
 from oracle.errors import OracleError
 from oracle.gesture import clock
 from oracle.graph_file import note_name
+from oracle.memory import Memory
 from oracle.transcriber import Attended
 from realtime.ensemble import make_ensemble
 from realtime.errors import LiveError
@@ -73,12 +74,13 @@ def replay(session: Session) -> Iterator[Answered]:
     SessionError
         Its sound is not the one that was heard.
     """
+    memories = session.memories()
+    asides = [_AsThen() for _ in memories]
     ensemble = make_ensemble(
-        session.memories(), session.rate_hz, session.improviser, seed=session.seed
+        memories, session.rate_hz, session.improviser, seed=session.seed, asides=asides
     )
     sound = _Sound(session)
     attended: dict[int, Attended] = {}
-    turns: dict[int, int] = {}
     onset_s = 0.0
     for line in session.lines:
         match line["kind"]:
@@ -87,7 +89,6 @@ def replay(session: Session) -> Iterator[Answered]:
                 attack = sound.find(ATTACK, noted["index"])
                 if attack is not None:
                     _require_same(session, attack, noted)
-                    turns[noted["index"]] = ensemble.take_turn(attack)
                     attended[noted["index"]] = ensemble.attend(attack)
                 elif noted["decision_frame"] > sound.n_frames:
                     return  # it was cut off
@@ -95,7 +96,7 @@ def replay(session: Session) -> Iterator[Answered]:
             case "answer" if line["index"] in attended:
                 answer = ensemble.answer(
                     attended[line["index"]],
-                    turn=turns[line["index"]],
+                    turn=line["memory"],
                     token=line["token"],
                     is_considered=line["is_considered"],
                 )
@@ -112,7 +113,38 @@ def replay(session: Session) -> Iterator[Answered]:
                     tokens = {
                         i: token for i, token in enumerate(line["tokens"]) if token is not None
                     }
+                    for aside, n_then, n_now in zip(
+                        asides, line["n_forgotten"], ensemble.n_forgotten, strict=True
+                    ):
+                        aside.is_done = n_then > n_now
                     ensemble.learn(attended.pop(index), body, tokens)
+
+
+class _AsThen:
+    """Builds a memory's shorter ones: an `Aside`, and the `Building` it gives, one at a time.
+
+    Attributes
+    ----------
+    is_done
+        Whether it was there by the event that is learned next.
+    """
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._build: Callable[[], Memory]
+
+    def __call__(self, build: Callable[[], Memory]) -> "_AsThen":
+        """Take what is to be built."""
+        self._build = build
+        return self
+
+    def done(self) -> bool:
+        """Say whether it is there, as a `Building`."""
+        return self.is_done
+
+    def result(self) -> Memory:
+        """Build it now: what was learned meanwhile makes no difference."""
+        return self._build()
 
 
 class _Sound:
@@ -154,6 +186,11 @@ def verdict(session: Session, answers: list[Answered]) -> Iterator[str]:
             "disk was too slow."
         )
     n_left_out = len(session.of_kind("answer")) + len(session.of_kind("played_on")) - len(answers)
+    if session.n_parts > 1:
+        yield (
+            f"This is the first of {session.n_parts} parts: what the memories had learned by the "
+            "others is not kept, so they cannot be performed again."
+        )
     if n_left_out:
         yield f"The sound was cut off: {n_left_out} answers after its end are left out."
     if not others:

@@ -81,6 +81,8 @@ class Performance:
     late_notes: int = 0
     late_tokens: int = 0
     skipped_windows: int = 0
+    n_encoder_failures: int = 0
+    n_encoder_returns: int = 0
     n_hop_down: int = 0
     n_hop_up: int = 0
     xruns: int = 0
@@ -125,6 +127,8 @@ class Performance:
             "silenced_samples": self.silenced_samples,
             "refused_records": self.refused_records,
             "skipped_windows": self.skipped_windows,
+            "encoder_failures": self.n_encoder_failures,
+            "encoder_returns": self.n_encoder_returns,
             "hop_steps": {"down": self.n_hop_down, "up": self.n_hop_up},
             "late_notes": self.late_notes,
             "late_tokens": self.late_tokens,
@@ -252,6 +256,12 @@ def _counts(report: dict[str, Any]) -> str:
         lines.append(
             f"the encoder was late: its hop was stepped down {steps['down']} times and up again "
             f"{steps['up']} times"
+        )
+    failures, returns = report["encoder_failures"], report["encoder_returns"]
+    if failures:
+        lines.append(
+            f"the encoder failed {failures} times and came back {returns} times; without it, "
+            "answers were reflexes"
         )
     if report["n_negative_timings"]:
         lines.append(

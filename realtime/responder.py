@@ -150,9 +150,20 @@ class Responder:
         event.timer = self._scheduler.call_at(self._scheduler.now_s() + wait_s, self._answer, event)
 
     def recognise(
-        self, token: int, end_frame: int, index: int | None = None, memory: int = 0
+        self,
+        token: int,
+        end_frame: int,
+        index: int | None = None,
+        memory: int = 0,
+        turn: int = 0,
     ) -> None:
-        """Take a memory's token into use, and answer the event `index` if it waits for it."""
+        """Take a memory's token into use, and answer the event `index` if it waits for it.
+
+        Parameters
+        ----------
+        turn
+            The memory that answers the event; what the others' tokens are late for is nothing.
+        """
         self._in_use[memory] = _TokenInUse(token, end_frame)
         self._record("token", index=index, memory=memory, token=token, end_frame=end_frame)
         if index is None:
@@ -160,18 +171,18 @@ class Responder:
         event = self._events.get(index)
         if event is not None:
             event.tokens[memory] = token
-            if event.turn != memory:  # it is for learning
-                return
+        if memory != turn:  # it is for learning
+            return
         if event is not None and event.timer is not None:
             self._answer(event)
         else:
             self._performance.late_tokens += 1
 
-    def miss(self, index: int | None, memory: int = 0) -> None:
+    def miss(self, index: int | None, memory: int = 0, turn: int = 0) -> None:
         """Answer the event `index` by reflex if it waits for this token: there will be none."""
         self._record("skipped", index=index, memory=memory)
         event = None if index is None else self._events.get(index)
-        if event is not None and event.turn == memory and event.timer is not None:
+        if event is not None and memory == turn and event.timer is not None:
             self._answer(event)
 
     def learn(self, body: np.void) -> None:
@@ -186,7 +197,13 @@ class Responder:
             self._answer(event)
         is_learned = self._ensemble.learn(event.attended, body, event.tokens)
         tokens = [event.tokens.get(memory) for memory in range(self._ensemble.n_memories)]
-        self._record("body", body=body, tokens=tokens, is_learned=is_learned)
+        self._record(
+            "body",
+            body=body,
+            tokens=tokens,
+            is_learned=is_learned,
+            n_forgotten=self._ensemble.n_forgotten,
+        )
         if is_learned:
             self._performance.n_learned += 1
             self._performance.n_learned_without_token += None in tokens

@@ -1,4 +1,4 @@
-"""Session: a recorded performance, read back from its folder.
+"""Session: a recorded performance, read back from its folder, up to its first gap.
 
 Main thread. It believes nothing: what is missing, of another version or makes no sense is refused
 in a sentence. A last line that was torn off, as by a kill, is left out.
@@ -20,7 +20,15 @@ from models.settings import SettingsError, settings_from_table
 from oracle.memory import Memory
 from realtime.errors import LiveError
 from realtime.improviser import ImproviserConfig
-from realtime.session_format import AUDIO, LINES, REST, VERSION, joined, memory_name
+from realtime.session_format import (
+    AUDIO,
+    LINES,
+    REST,
+    VERSION,
+    joined,
+    memory_name,
+    part_name,
+)
 
 BLOCK_FRAMES: Final = 4096
 
@@ -54,6 +62,14 @@ class Session:
     def memories(self) -> list[Memory]:
         """Load the memories as they were before the first note."""
         return [Memory.load(self.folder / memory_name(i)) for i in range(self.n_memories)]
+
+    @property
+    def n_parts(self) -> int:
+        """How many parts the recording is in; this is the first."""
+        number = 1
+        while (self.folder / part_name(LINES, number + 1)).exists():
+            number += 1
+        return number
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Give what was heard, to the last bit, block by block.

@@ -2,7 +2,8 @@
 
 Pure; the recorder's thread writes by it and `realtime.session` reads by it. The sound lies in two
 FLAC files: the first is to be listened to, the second makes it exact. What happened is a line of
-JSON each, its ``kind`` first; the memories are there as they were before the first note.
+JSON each, its ``kind`` first; the memories are there as they were before the first note. What goes
+on after a gap, as where a disk was full for a while, lies in files of the next part's number.
 """
 
 import json
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from oracle.trace import Trace
 
-VERSION: Final = 2
+VERSION: Final = 3
 AUDIO: Final = "input.flac"
 REST: Final = "input.rest.flac"
 LINES: Final = "session.jsonl"
@@ -28,6 +29,12 @@ _N_CANDIDATES: Final = 16
 def memory_name(place: int) -> str:
     """Give the file name of a memory: ``start.memory``, ``start-2.memory``, …."""
     return f"start-{place + 1}.memory" if place else "start.memory"
+
+
+def part_name(name: str, number: int) -> str:
+    """Give a file's name in a part: ``input.flac``, ``input-2.flac``, …."""
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}-{number}{dot}{suffix}" if number > 1 else name
 
 
 def split(frames: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -76,13 +76,19 @@ class FakeImproviser(Improviser):
         self.relaxed: tuple[str, ...] = ()
         self.while_deciding: Callable[[], object] = lambda: None
         self.next_s = None
+        self.n_forgotten = 0
         self.n_played_on = 0
         self.plays_on_s: list[float | None] = []
 
     def attend(self, attack: np.void) -> Attended:
         """Attend to no more than that there is an event."""
-        self.attended.append(int(attack["index"]))
-        return Attended(attack, np.full(len(EVENT_DIMS), np.nan, np.float32), None)
+        attended = Attended(attack, np.full(len(EVENT_DIMS), np.nan, np.float32), None)
+        self.follow(attended)
+        return attended
+
+    def follow(self, attended: Attended) -> None:
+        """Note which event it was."""
+        self.attended.append(int(attended.attack["index"]))
 
     def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Answer after `while_deciding`."""

@@ -19,8 +19,8 @@ from models.listener import ATTACK, Listener, ListenerConfig
 from models.spectral import SpectralEncoder
 from realtime import engine, listening
 from realtime.doorbell import Doorbell
-from realtime.engine import WorkerStoppedError
 from realtime.errors import DeviceGoneError
+from realtime.events import WorkerStoppedError
 from realtime.hop_ladder import OVERRUNS
 from realtime.midi import NOTE_ON, Message
 from realtime.monotonic import NS_PER_S
@@ -132,8 +132,8 @@ def test_tokens_that_come_too_late_step_the_hop_down(take_memory: Path, phrase: 
     stage = Stage(memory_path=take_memory, make_source=burst(phrase))
     stage.performance.late_tokens = OVERRUNS
     with structlog.testing.capture_logs() as logs:
-        stage.engine._recognition.follow_load(stage.performance, 0.0)
-        stage.engine._recognition.follow_load(stage.performance, 0.0)
+        stage.engine._tokens.follow_load(0.0)
+        stage.engine._tokens.follow_load(0.0)
     assert [(log["event"], log["hop_ms"]) for log in logs] == [("engine.hop_changed", 500.0)]
     assert stage.performance.as_dict({})["hop_steps"] == {"down": 1, "up": 0}
     stage.stop.set()
@@ -236,7 +236,9 @@ def test_an_encoder_that_fails_leaves_reflexes(take_memory: Path, phrase: Path) 
     with structlog.testing.capture_logs() as logged:
         stage.play()
     (said,) = (line for line in logged if line["event"] == "engine.encoder_failed")
-    assert said["notice"].startswith("The encoder has failed (out of memory): the performance goes")
+    assert said["notice"].startswith("The encoder spectral has failed (out of memory): the perform")
+    assert stage.performance.n_encoder_failures == 1
+    assert stage.performance.n_encoder_returns == 0
     assert stage.performance.n_answers == stage.performance.n_events >= 5
     assert stage.performance.n_considered == 0
     stage.assert_tidy()
@@ -285,14 +287,14 @@ def test_an_encoder_that_hangs_leaves_reflexes_and_the_end(
 def test_a_worker_that_is_overdue_is_not_waited_for(take_memory: Path, phrase: Path) -> None:
     """Of a pass that takes twice what was predicted nothing more is expected."""
     stage = Stage(memory_path=take_memory, make_source=paced(phrase))
-    recognition = stage.engine._recognition
+    tokens = stage.engine._tokens
     now_ns = time.monotonic_ns()
-    predicted_ns = recognition.predict_finish_ns(now_ns, 0) - now_ns
-    recognition._worker.busy_since_ns = now_ns - predicted_ns // 2
-    assert recognition.predict_finish_ns(now_ns, 0) == now_ns + 2 * predicted_ns - predicted_ns // 2
-    recognition._worker.busy_since_ns = now_ns - 2 * predicted_ns - 1
-    assert recognition.predict_finish_ns(now_ns, 0) > now_ns + 3600 * NS_PER_S
-    recognition._worker.busy_since_ns = 0
+    predicted_ns = tokens.predict_finish_ns(now_ns, 0) - now_ns
+    tokens._worker.busy_since_ns = now_ns - predicted_ns // 2
+    assert tokens.predict_finish_ns(now_ns, 0) == now_ns + 2 * predicted_ns - predicted_ns // 2
+    tokens._worker.busy_since_ns = now_ns - 2 * predicted_ns - 1
+    assert tokens.predict_finish_ns(now_ns, 0) > now_ns + 3600 * NS_PER_S
+    tokens._worker.busy_since_ns = 0
     stage.play(seconds=0.01)
     stage.assert_tidy()
 

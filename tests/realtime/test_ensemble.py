@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from oracle.event import EventTracker
 from realtime.ensemble import Ensemble, make_ensemble
 from realtime.improviser import Answer, ImproviserConfig
 from realtime.modes import HOLD_S
@@ -88,3 +91,30 @@ def test_every_memory_learns_every_event_by_its_own_gesture() -> None:
     assert [memory.tokens[-1] for memory in memories[:2]] == [3, 5]
     assert memories[2].tokens[-1] != memories[2].tokens[-1]  # missing
     assert [len(events) for events in kept] == [1, 1, 1]
+
+
+def test_what_is_known_of_an_event_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all memories go on from it: they learn what they would have found out themselves."""
+    tracked: list[float] = []
+    track = EventTracker.track
+
+    def count(tracker: EventTracker, onset_s: float, **heard: float) -> NDArray[np.float32]:
+        tracked.append(onset_s)
+        return track(tracker, onset_s, **heard)
+
+    monkeypatch.setattr(EventTracker, "track", count)
+    alone, memories = make_memory(HIGH), [make_memory(LOW), make_memory(HIGH)]
+    first, together = (
+        make_ensemble(known, RATE_HZ, SHADOW, seed=0) for known in ([alone], memories)
+    )
+    for i in range(6):
+        answered(first, i, 0.25 * i, 0)
+    assert len(tracked) == 6
+    for i in range(6):
+        heard = attack(i, round(0.25 * i * RATE_HZ), pitch=60.0)
+        together.take_turn(heard)
+        assert together.learn(together.attend(heard), body(i), {1: 0})
+    assert len(tracked) == 12
+    for state in range(len(HIGH) + 1, len(HIGH) + 7):
+        expected = alone.event(state).frame
+        assert np.array_equal(memories[1].event(state).frame, expected, equal_nan=True)

@@ -7,22 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.codebook import Codebook
 from models.windows import WindowCutter, WindowStream
+from realtime import backoff
 from realtime.doorbell import Doorbell
-from realtime.inference import (
-    HOP,
-    MAX_BATCH,
-    REQUEST_DTYPE,
-    SKIPPED,
-    TOKEN_DTYPE,
-    EncoderWorker,
-    Windows,
-)
+from realtime.inference import HOP, SKIPPED, TOKEN_DTYPE, EncoderWorker
+from realtime.passes import MAX_BATCH, REQUEST_DTYPE
 from realtime.recogniser import Recogniser
 from realtime.ring import Observer, make_ring
 from tests.fakes import FakeEncoder
@@ -133,20 +125,6 @@ def make_bench() -> Iterator[Callable[..., Bench]]:
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     """Give a bench whose worker never hops."""
     return make_bench()
-
-
-@settings(deadline=None)
-@given(end_frame=st.integers(1, len(NOISE)), rate_hz=st.sampled_from([24_000, 44_100, 48_000]))
-def test_the_stage_cuts_the_windows_that_training_cuts(end_frame: int, rate_hz: int) -> None:
-    """Bit for bit, from before the stream's start to its newest frame."""
-    cutter = WindowCutter(rate_hz, FakeEncoder().spec)
-    audio_in, _ = make_ring(2**15, np.float32)
-    audio_in.push_nowait(NOISE)
-    stream = WindowStream(cutter)
-    stream.append(NOISE)
-    out = np.empty(cutter.window_frames, np.float32)
-    assert Windows(Observer(audio_in.ring), cutter).cut(end_frame, out)
-    assert np.array_equal(out, stream.cut(end_frame))
 
 
 def test_a_worker_that_was_never_started_stops(bench: Bench) -> None:
@@ -315,15 +293,64 @@ def test_without_events_every_encoder_reads_the_newest_window(
     assert set(answers["event_index"]) == {HOP}
 
 
-def test_a_failing_encoder_is_reported_to_the_loop(bench: Bench) -> None:
-    """The bell rings, the error is there, and the thread is gone."""
+def test_an_encoder_that_fails_is_reported_and_left_alone(bench: Bench) -> None:
+    """What is asked of it is skipped at once, and is no fault of the machine's speed."""
+    bench.encoder.error = RuntimeError("out of memory")
+    bench.worker.start()
+    for index in range(3):
+        bench.ask((index, 5000, FOR_EVER))
+        (answer,) = bench.answers(1)
+        assert (answer["event_index"], answer["token"]) == (index, SKIPPED)
+        assert bench.worker.errors == [bench.encoder.error]
+    assert bench.encoder.batch_sizes == [1]
+    assert not bench.worker.is_dead
+    assert bench.worker.n_skipped == 0
+
+
+def test_an_encoder_that_failed_is_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the next window when its time has come; the others of the worker never noticed."""
+    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
     bench.encoder.error = RuntimeError("out of memory")
     bench.worker.start()
     bench.ask((0, 5000, FOR_EVER))
+    assert bench.answers(1)["token"] == SKIPPED
+    bench.encoder.error = None
+    bench.ask((1, 5000, FOR_EVER))
+    assert bench.answers(1)["token"] == bench.token(5000)
+    assert bench.worker.errors == [None]
+
+
+def test_one_encoder_fails_and_the_others_go_on(make_bench: Callable[..., Bench]) -> None:
+    """Each is left alone by itself."""
+    encoder, recogniser = other([1], seed=7)
+    encoder.error = RuntimeError("out of memory")
+    bench = make_bench(others=[recogniser])
+    bench.worker.start()
+    bench.ask((0, 5000, FOR_EVER), memory=1)
+    answers = bench.answers(2)
+    assert answers["memory"].tolist() == [1, 0]
+    assert answers["turn"].tolist() == [1, 1]
+    assert answers["token"].tolist() == [SKIPPED, bench.token(5000)]
+    assert bench.worker.errors == [None, encoder.error]
+
+
+def test_what_ends_the_thread_is_reported_to_the_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bell rings, the error is there for every encoder, and the thread is gone."""
+    error = SystemError("no doorbell")
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(bench.worker, "_run", fail)
+    bench.worker.start()
     assert bench.done.wait(TIMEOUT_S)
-    assert bench.worker.error is bench.encoder.error
+    assert bench.worker.is_dead
+    assert bench.worker.errors == [error]
     assert bench.worker.stop(TIMEOUT_S)
-    assert len(bench.tokens.pop_nowait()) == 0
 
 
 def test_a_hung_encoder_does_not_hold_up_the_end(bench: Bench) -> None:

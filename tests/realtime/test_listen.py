@@ -16,7 +16,7 @@ from realtime.doorbell import Doorbell
 from realtime.listen import main
 from realtime.midi import NOTE_ON
 from realtime.monotonic import monotonic_ns
-from realtime.recorder import recorded
+from realtime.recording import recorded
 from realtime.report import Performance
 from realtime.source import CaptureConfig, has_ended
 from tests.commands import N_NOTES, RATE_HZ, assert_refused, in_process, phrase

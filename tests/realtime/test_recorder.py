@@ -1,33 +1,41 @@
 """What is kept of a performance, and that keeping it never holds it up."""
 
 import json
+import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.output_path import OutputPathError
+from realtime import backoff
 from realtime import recorder as recorder_module
-from realtime.config import Config
-from realtime.doorbell import Doorbell
 from realtime.midi import NOTE_ON
 from realtime.panic import NOTE_OFF
-from realtime.recorder import Recorder, Tap, recorded
+from realtime.recorder import Recorder
 from realtime.ring import Consumer, Observer, Producer, make_ring
-from realtime.session_format import AUDIO, LINES, MIDI, REST, joined, split
-from tests.oracle.memories import make_memory, melody
-from tests.realtime.performing import BurstSource
+from realtime.session_format import AUDIO, LINES, MIDI, REST, joined, part_name, split
+from realtime.session_part import SessionPart
 from tests.realtime.stage_doubles import attack
 
 RATE_HZ = 48_000
 FULL = Path("/dev/full")
+TIMEOUT_S = 10.0
+
+
+def wait_until(has_come: Callable[[], bool]) -> None:
+    """Wait for the recorder's thread."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not has_come():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -137,79 +145,79 @@ def test_a_queue_that_is_full_refuses_and_counts(
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("name", [LINES, AUDIO, REST])
-def test_a_full_disk_ends_the_recording_and_nothing_else(
-    name: str, tmp_path: Path, ring: tuple[Producer, Consumer]
+def test_after_a_full_disk_it_goes_on_in_a_new_part(
+    name: str,
+    tmp_path: Path,
+    ring: tuple[Producer, Consumer],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever is noted afterwards is taken, and forgotten."""
+    """With the sound from then on and all that was noted; the change is said, each way once."""
+    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
     (tmp_path / name).symlink_to(FULL)
+    frames = noise(1 << 13)
     recorder = make_recorder(tmp_path, ring)
-    recorder.start()
-    for _ in range(2000):
+    is_full = threading.Event()
+    is_full.set()
+    monkeypatch.setattr(recorder, "_has_room", lambda: not is_full.is_set())
+    ring[0].push_nowait(frames)
+    ring[1].release(frames.size)
+    with structlog.testing.capture_logs() as logs:
         recorder.record("token", index=1)
-    ring[0].push_nowait(noise(1 << 14))
+        recorder.start()
+        wait_until(lambda: recorder.error is not None)
+        recorder.record("token", index=2)
+        ring[0].push_nowait(frames)
+        is_full.clear()
+        wait_until(lambda: recorder.n_parts == 2)
+        ring[1].release(frames.size)
+        ring[0].push_nowait(frames[:100])
+        recorder.send((NOTE_ON, 60, 64), 0.5)
+        recorder.finish()
+    assert [log["event"] for log in logs] == ["recorder.paused", "recorder.resumed"]
+    assert recorder.error is None
+    names = [part_name(each, 2) for each in (LINES, AUDIO, REST)]
+    part, *lines = map(json.loads, (tmp_path / names[0]).read_text().splitlines())
+    assert (part["kind"], part["number"]) == ("part", 2)
+    first_frame = part["first_frame"]
+    sound = joined(*(soundfile.read(tmp_path / each, dtype="float32")[0] for each in names[1:]))
+    heard = np.concatenate([frames, frames, frames[:100]])
+    assert np.array_equal(sound, heard[first_frame:])
+    assert first_frame in (2 << 13, (2 << 13) + 100)
+    noted = [line["index"] for line in lines if line["kind"] == "token"]
+    assert noted == [1, 2]
+    assert (tmp_path / MIDI).exists()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_disk_that_stays_full_ends_nothing_but_the_recording(
+    tmp_path: Path, ring: tuple[Producer, Consumer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread ends with the performance; what is noted is taken up to a number."""
+    monkeypatch.setattr(recorder_module, "N_WAITING", 3)
+    (tmp_path / LINES).symlink_to(FULL)
+    recorder = make_recorder(tmp_path, ring)
+    monkeypatch.setattr(recorder, "_has_room", lambda: False)
+    recorder.record("token", index=0)
+    recorder.start()
+    wait_until(lambda: recorder.error is not None)
+    for index in range(5):
+        recorder.record("token", index=index)
     recorder.finish()
     assert recorder.error is not None
-    recorder.record("token", index=2)
-    recorder.finish()
+    assert recorder.n_lost_lines == 3
     assert "recorder" not in {thread.name for thread in threading.enumerate()}
 
 
-@contextmanager
-def recording(parent: Path | None, said: list[str]) -> Iterator[Tap]:
-    """Record a performance to silence."""
-    source = BurstSource(np.zeros(0, np.float32), RATE_HZ, Doorbell(), is_endless=True)
-    with recorded(
-        parent,
-        about={"input": "burst"},
-        config=Config(),
-        memories=[make_memory(melody([60, 62]))],
-        seed=7,
-        source=source,
-        tell=said.append,
-    ) as tap:
-        yield tap
-
-
-def test_a_performance_that_is_not_recorded_leaves_nothing() -> None:
-    """Its decisions are told to nobody."""
-    said: list[str] = []
-    with recording(None, said) as tap:
-        tap.record("token")
-        assert tap.sinks == ()
-    assert said == []
-
-
-def test_each_performance_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Also two within one second; where it is, is said; what it is, comes first in it."""
-    said: list[str] = []
-    for _ in range(2):
-        with recording(tmp_path / "a" / "b", said) as tap:
-            tap.record("token")
-    folders = sorted((tmp_path / "a" / "b").iterdir())
-    assert sorted(said) == [f"The performance is recorded in {folder}." for folder in folders]
-    assert len(folders) == 2
-    for folder in folders:
-        head, token = map(json.loads, (folder / LINES).read_text().splitlines())
-        assert (head["kind"], head["seed"], head["rate_hz"]) == ("session", 7, RATE_HZ)
-        assert head["config"]["listener"]["heard_ms"] == Config().listener.heard_ms
-        assert token == {"kind": "token"}
-
-
-def test_a_place_that_takes_no_folder_is_refused(tmp_path: Path) -> None:
-    """Before the first note."""
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(OutputPathError, match="No folder can be made in"),
-        recording(tmp_path / "file", []),
-    ):
-        pass
-
-
-def test_what_is_lost_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the end, once."""
-    monkeypatch.setattr(recorder_module, "N_WAITING", 0)
-    said: list[str] = []
-    with recording(tmp_path, said) as tap:
-        tap.record("token")
-    assert len(said) == 1
-    assert "lacks 1 lines and 0 frames: its disk was too slow." in said[0]
+def test_lines_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
+    """Not even when the disk takes some of them before it is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with SessionPart(tmp_path, 1, RATE_HZ) as part:
+        part.write_lines("first\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                part.write_lines("second\nthird\n")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        part.write_lines("fourth\n")
+    assert (tmp_path / LINES).read_text() == "first\nfourth\n"

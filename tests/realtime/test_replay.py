@@ -14,14 +14,24 @@ import pytest
 import soundfile
 import structlog
 
+from models.audio_file import AudioFile
+from models.codebook import Codebook
+from models.listener import Listener
+from models.spectral import SpectralEncoder
 from oracle.memory import Memory
 from realtime import engine, perform, rehearsal, session_format
 from realtime.board import read_boards
+from realtime.budget import BudgetConfig
 from realtime.doorbell import Doorbell
+from realtime.ensemble import make_ensemble
+from realtime.midi import NotePlayer
+from realtime.recogniser import Recogniser
+from realtime.rehearsal import Rehearsal
 from realtime.replay import main
+from realtime.report import Performance
 from realtime.responder import Responder
 from realtime.session import read_session
-from realtime.session_format import AUDIO, LINES, MIDI, REST, memory_name
+from realtime.session_format import AUDIO, LINES, MIDI, REST, memory_name, part_name
 from tests.commands import assert_refused, in_process
 from tests.realtime.performing import BurstSource, burst, read, rehearse
 
@@ -30,11 +40,12 @@ from tests.realtime.performing import BurstSource, burst, read, rehearse
 def session(take_memory: Path, phrase: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Record a performance of two memories to two phrases, which come all at once.
 
-    So some answers are late and some are reflexes, as it happens; what would be played on with,
-    and how much of it, would depend on how fast the machine is.
+    The memories are longer than they may be, and forget meanwhile. Some answers are late and some
+    are reflexes, as it happens; what would be played on with, and how much of it, would depend on
+    how fast the machine is.
     """
     folder = tmp_path_factory.mktemp("sessions")
-    (folder / "config.toml").write_text("[improviser]\nphrase_notes = 0\n")
+    (folder / "config.toml").write_text("[improviser]\nphrase_notes = 0\nmax_events = 16\n")
     interval_s = sys.getswitchinterval()
     audio, rate_hz = read(phrase)
     soundfile.write(folder / "twice.wav", [*audio, *np.zeros(rate_hz), *audio], rate_hz, "FLOAT")
@@ -153,6 +164,89 @@ def test_phrases_are_played_on_again_with_the_same_notes(
     assert in_process(main, [edited(leading, tmp_path, edit)], capsys).code == 1
 
 
+@pytest.fixture
+def forgetful(session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep a rehearsal of two memories, each of which forgets some events after it began to."""
+    copy = tmp_path / "forgetful"
+    shutil.copytree(session, copy)
+    head = (copy / LINES).read_text().splitlines()[0]
+    lines = [head + "\n"]
+
+    def record(kind: str, **values: Any) -> None:
+        lines.append(session_format.line(kind, values))
+
+    monkeypatch.setattr(rehearsal, "Responder", partial(Responder, record=record))
+    kept = read_session(copy)
+    sound = tmp_path / "sound.wav"
+    soundfile.write(sound, np.concatenate([*kept.blocks()]), kept.rate_hz, "FLOAT")
+    memories = kept.memories()
+    asides = [Slow(2), Slow(5)]
+    ensemble = make_ensemble(memories, kept.rate_hz, kept.improviser, seed=kept.seed, asides=asides)
+    codebooks = {i: Codebook(memory.centroids) for i, memory in enumerate(memories)}
+    Rehearsal(
+        file=AudioFile(sound),
+        channel="mix",
+        block_frames=1024,
+        listener=Listener(kept.rate_hz, kept.listener),
+        recognisers=[Recogniser(SpectralEncoder(), codebooks)],
+        ensemble=ensemble,
+        make_player=lambda scheduler: NotePlayer([], scheduler),
+        budget=BudgetConfig(),
+        performance=Performance(),
+    ).run(kept.n_frames / kept.rate_hz)
+    assert all(n_forgotten > 0 for n_forgotten in ensemble.n_forgotten)
+    (copy / LINES).write_text("".join(lines))
+    return copy
+
+
+class Slow:
+    """Builds a shorter memory, which is there when it has been asked for so many times."""
+
+    def __init__(self, n_asked: int) -> None:
+        self._n_asked = n_asked
+        self._n_left = n_asked
+        self._build: Callable[[], Memory]
+
+    def __call__(self, build: Callable[[], Memory]) -> "Slow":
+        """Take what is to be built."""
+        self._build, self._n_left = build, self._n_asked
+        return self
+
+    def done(self) -> bool:
+        """Say whether it is there."""
+        self._n_left -= 1
+        return self._n_left < 0
+
+    def result(self) -> Memory:
+        """Give it."""
+        return self._build()
+
+
+def test_what_was_forgotten_is_forgotten_at_the_same_event_again(
+    forgetful: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each memory; had it been another event, other notes would have been answered."""
+    assert in_process(main, [forgetful], capsys).code == 0
+
+    def edit(line: dict[str, Any]) -> None:
+        if line["kind"] == "body":
+            line["n_forgotten"] = [0, 0]
+
+    assert in_process(main, [edited(forgetful, tmp_path, edit)], capsys).code == 1
+
+
+def test_the_memory_that_answered_then_answers(
+    forgetful: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody finds out again whose turn it was; memories that are alike are told apart."""
+
+    def edit(line: dict[str, Any]) -> None:
+        if line["kind"] == "answer":
+            line["memory"] = 1 - line["memory"]
+
+    assert in_process(main, [edited(forgetful, tmp_path, edit)], capsys).code == 1
+
+
 def test_notes_that_are_not_the_same_are_shown(
     session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +304,18 @@ def test_a_sound_cut_off_by_a_kill_is_replayed_as_far_as_it_goes(
     n_replayed = int(verdict.split()[0])
     assert 0 < n_replayed < n_answers
     assert f"{n_answers - n_replayed} answers after its end are left out" in cut_off
+
+
+def test_later_parts_are_left_out_and_said_to_be(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a recording whose disk was full for a while."""
+    copy = edited(session, tmp_path, lambda line: None)
+    for number in (2, 3):
+        (copy / part_name(LINES, number)).write_text('{"kind": "part"}\n')
+    ended = in_process(main, [copy], capsys)
+    assert ended.code == 0
+    assert ended.out.startswith("This is the first of 3 parts: ")
 
 
 def test_what_cannot_be_replayed_is_refused_in_one_sentence(

@@ -244,8 +244,8 @@ def test_an_answer_waits_for_the_token_of_the_memory_whose_turn_it_is() -> None:
     stage = Stage(n_memories=2)
     record = stage.hear()
     frame = int(record["decision_frame"])
-    stage.responder.recognise(9, frame, 0, 1)
-    stage.responder.miss(0, 1)
+    stage.responder.recognise(9, frame, 0, 1, 0)
+    stage.responder.miss(0, 1, 0)
     assert stage.improviser.asked == []
     stage.recognise(5, record)
     assert stage.improviser.asked == [(0, 5, True)]
@@ -258,6 +258,17 @@ def test_an_answer_waits_for_the_token_of_the_memory_whose_turn_it_is() -> None:
     stage.scheduler.advance(1.0)
     assert stage.improvisers[1].asked == [(1, 9, False)]
     assert stage.performance.answers_by == {"1": 1, "2": 1}
+
+
+def test_a_token_that_is_for_learning_is_never_late() -> None:
+    """Not even when the event is over; that of the memory whose turn it was is."""
+    stage = Stage(n_memories=2)
+    frame = int(stage.hear()["decision_frame"])
+    stage.responder.learn(body())
+    stage.responder.recognise(9, frame, 0, 1, 0)
+    assert stage.performance.late_tokens == 0
+    stage.responder.recognise(5, frame, 0, 0, 0)
+    assert stage.performance.late_tokens == 1
 
 
 def test_what_is_learned_is_counted(stage: Stage) -> None:

@@ -26,8 +26,8 @@ import numpy as np
 
 from benchmarks._run import Headline, run
 from oracle.event import EVENT_DIMS, Event, Note
-from realtime.journal import SUFFIX, Journal
-from realtime.journal_file import read
+from realtime.journal import Journal
+from realtime.journal_file import SUFFIX, read
 
 LIMIT_LOST_S: Final = 1.0
 LONGEST_LIFE_S: Final = 1.5

@@ -12,9 +12,7 @@ memory and changes neither the old one nor its journal.
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
-import itertools
 import json
 import os
 import sys
@@ -35,10 +33,18 @@ from oracle.errors import OracleError
 from oracle.event import Event, Note
 from oracle.memory import Memory
 from realtime.errors import LiveError
-from realtime.journal_file import JournalError, JournalUnwritableError, encode, header, read
+from realtime.journal_file import (
+    SUFFIX,
+    JournalError,
+    JournalUnwritableError,
+    encode,
+    opened,
+    read,
+    repaired,
+    set_aside,
+    write_all,
+)
 
-SUFFIX: Final = ".journal"
-OLD_SUFFIX: Final = ".journal.old"
 BEAT_S: Final = 0.25
 _CLOSE_S: Final = 2.0
 _MOST_WAITING: Final = 1 << 16
@@ -81,10 +87,10 @@ class Journal:
         sha256 = _file_sha256(memory_path)
         try:
             if is_afresh and self.path.exists():
-                _set_aside(self.path)
-            self._file = _opened(self.path)
+                set_aside(self.path)
+            self._file = opened(self.path)
             try:
-                self.payloads, self.n_torn_bytes = _repaired(self._file, self.path, sha256)
+                self.payloads, self.n_torn_bytes = repaired(self._file, self.path, sha256)
             except BaseException:
                 os.close(self._file)
                 raise
@@ -150,7 +156,7 @@ class Journal:
         try:
             if self._is_stalled:  # what went in of it may not have been taken out
                 os.ftruncate(self._file, self._n_bytes)
-            _write_all(self._file, self._unwritten)
+            write_all(self._file, self._unwritten)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._n_bytes)
@@ -218,49 +224,6 @@ def _event(record: dict[str, Any], source: int) -> Event:
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _opened(path: Path) -> int:
-    """Open a journal, which may be new, for this performance alone."""
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise JournalError(
-            f"Another performance keeps what it learns in {path}: end it first, or give this one a "
-            "copy of the memory."
-        ) from None
-    return file
-
-
-def _set_aside(path: Path) -> None:
-    """Give a journal that nobody holds another name."""
-    file = _opened(path)
-    try:
-        old = path.with_name(path.name.removesuffix(SUFFIX) + OLD_SUFFIX)
-        numbered = (old.with_name(f"{old.name}.{number}") for number in itertools.count(2))
-        path.replace(next(free for free in itertools.chain([old], numbered) if not free.exists()))
-    finally:
-        os.close(file)
-
-
-def _repaired(file: int, path: Path, sha256: str) -> tuple[list[bytes], int]:
-    """Read a journal, cut off a torn tail, and give it a header if it has none."""
-    written = path.read_bytes()
-    content = read(path, written, sha256)
-    if content.n_bytes < len(written):
-        os.ftruncate(file, content.n_bytes)
-    if content.n_bytes == 0:
-        _write_all(file, header(sha256))
-        os.fsync(file)
-    return content.payloads, len(written) - content.n_bytes
-
-
-def _write_all(file: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(file, rest) :]
 
 
 def main(arguments: list[str] | None = None) -> int:

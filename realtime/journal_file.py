@@ -2,13 +2,17 @@
 
 Runs where the caller is, off the hot path. The first record says which memory the others belong to;
 a record that was cut off by the end of a process or of the power, and whatever follows it, is not
-there. It knows records and bytes, not what they mean, and never unpickles.
+there. One performance at a time holds it. It knows records and bytes, not what they mean, and never
+unpickles.
 
 A record is its payload's length and CRC-32, both 32 bits little-endian, then the payload: JSON, in
 which NaN stands for what is missing.
 """
 
+import fcntl
+import itertools
 import json
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -17,6 +21,8 @@ from typing import Any, Final, NamedTuple
 
 from realtime.errors import LiveError
 
+SUFFIX: Final = ".journal"
+OLD_SUFFIX: Final = ".journal.old"
 FORMAT: Final = "musichal journal"
 FORMAT_VERSION: Final = 1
 
@@ -98,6 +104,71 @@ def read(path: Path, content: bytes, memory_sha256: str) -> Content:
             "start with --afresh, which sets the journal aside."
         )
     return Content(payloads[1:], n_bytes)
+
+
+def opened(path: Path) -> int:
+    """Open a journal, which may be new, for this performance alone, and give its descriptor.
+
+    Raises
+    ------
+    JournalError
+        Another performance holds it.
+    OSError
+        It cannot be opened for writing.
+    """
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise JournalError(
+            f"Another performance keeps what it learns in {path}: end it first, or give this one a "
+            "copy of the memory."
+        ) from None
+    return file
+
+
+def set_aside(path: Path) -> None:
+    """Give a journal that nobody holds another name; raises as `opened` does."""
+    file = opened(path)
+    try:
+        old = path.with_name(path.name.removesuffix(SUFFIX) + OLD_SUFFIX)
+        numbered = (old.with_name(f"{old.name}.{number}") for number in itertools.count(2))
+        path.replace(next(free for free in itertools.chain([old], numbered) if not free.exists()))
+    finally:
+        os.close(file)
+
+
+def repaired(file: int, path: Path, sha256: str) -> tuple[list[bytes], int]:
+    """Read a journal, cut off a torn tail, and give it a header if it has none.
+
+    Returns
+    -------
+    payloads
+        Of the records after the header, oldest first.
+    n_torn_bytes
+        How much was cut off.
+
+    Raises
+    ------
+    JournalError
+        It is no journal of that memory.
+    """
+    written = path.read_bytes()
+    content = read(path, written, sha256)
+    if content.n_bytes < len(written):
+        os.ftruncate(file, content.n_bytes)
+    if content.n_bytes == 0:
+        write_all(file, header(sha256))
+        os.fsync(file)
+    return content.payloads, len(written) - content.n_bytes
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write all of it to a descriptor, however often that has to be asked for."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
 
 
 def _whole_records(content: bytes) -> tuple[list[bytes], int]:

@@ -1,11 +1,12 @@
 """Keeper: a process that holds the MIDI port, so that notes can be ended when a performer dies.
 
-Run by the supervisor as ``python -m realtime.keeper PORT FD``. Performers write messages of three
-bytes into a pipe, `KeptPort`, and the keeper sends them on: 0.1 ms later than they would be. When a
-performer is dead the supervisor writes `END_ALL`, and every note is ended through a port that is
-open and connected, on every MIDI system, without waiting for it to let a new client in. JACK in
-particular does so only a second after it lost one, and wakes nobody who heard that one until then;
-those who hear the keeper go on. The keeper ends when nobody is left who could write.
+Run by the supervisor as ``python -m realtime.keeper PORT FD HANDOVER``. Performers write messages
+of three bytes into a pipe, `KeptPort`, and the keeper sends them on: 0.1 ms later than they would
+be. When a performer is dead the supervisor writes `END_ALL`, and every note is ended through a port
+that is open and connected, on every MIDI system, without waiting for it to let a new client in.
+JACK in particular does so only a second after it lost one, and wakes nobody who heard that one
+until then; those who hear the keeper go on. The keeper ends when nobody is left who could write.
+One that dies leaves the next what it needs to take its place, `realtime.handover`.
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from realtime.handover import Handover
 from realtime.midi import Message
 from realtime.privileges import LOOP
 from realtime.returning_port import ReturningPort
@@ -75,8 +77,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends after those who play
     configure_logging("info", is_pretty=False)
-    wanted, fd = sys.argv[1:]
-    port = ReturningPort(wanted, None)
+    wanted, fd, left = sys.argv[1:]
+    port = ReturningPort(wanted, None, handover=Handover(int(left)))
     port.start()
     WarmUp().take_thread(LOOP)  # what the loop sends waits for nobody on its way out either
     keep(port, int(fd))

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from realtime.handover import Handover
 from realtime.midi import Message
 from realtime.midi_ports import MidiPort, MidiPortError, open_port
 from realtime.panic import panic_messages
@@ -36,6 +37,8 @@ class ReturningPort:
         Opened, or None if it is not there yet.
     open_anew
         How to open it.
+    handover
+        What the port before it left, if there was one; what this one leaves goes there.
 
     Attributes
     ----------
@@ -48,14 +51,14 @@ class ReturningPort:
         wanted: str,
         port: MidiPort | None,
         open_anew: Callable[[str], MidiPort] = open_port,
+        handover: Handover | None = None,
     ) -> None:
         self._wanted = wanted
         self._port = port
         self._failed: tuple[MidiPort, str] | None = None
         self._open_anew = open_anew
         self._name = wanted if port is None else port.name
-        self._channels: set[int] = set()
-        self._receivers: list[str] = []
+        self._left = handover or Handover()
         self._awaited: list[str] = []
         self._is_new = port is None  # nothing was said of it yet
         self._n_cycles: int | None = None
@@ -78,7 +81,7 @@ class ReturningPort:
     @property
     def receivers(self) -> list[str]:
         """Names of the ports that heard it when it was last looked after, or are to hear it."""
-        return self._receivers
+        return self._left.receivers
 
     def start(self) -> None:
         """Look after it from now on."""
@@ -87,7 +90,7 @@ class ReturningPort:
     def send(self, message: Message, at_s: float) -> None:
         """Send a message now, whatever `at_s`, or count it."""
         with self._swap:
-            self._channels.add(message[0] & 0x0F)
+            self._left.use(message[0] & 0x0F)
             self._send(message)
 
     def end_all_notes(self) -> None:
@@ -146,7 +149,7 @@ class ReturningPort:
         self.n_missed += 1
 
     def _end_all_notes(self) -> None:
-        for message in panic_messages(self._channels):
+        for message in panic_messages(self._left.channels):
             self._send(message)
 
     def _say_lost(self, reason: str) -> None:
@@ -160,7 +163,7 @@ class ReturningPort:
                 self._is_new = False
                 _log.warning("midi.port_awaited", port=self._name, reason=str(error))
             return
-        self._awaited = port.connect(self._receivers)
+        self._awaited = port.connect(self._left.receivers)
         with self._swap:
             self._port, self._name = port, port.name
             n_missed, self.n_missed = self.n_missed, 0
@@ -183,6 +186,6 @@ class ReturningPort:
         self._has_stood_still = has_stood_still
         awaited = port.connect(self._awaited)
         connected = port.receivers
-        left = [name for name in self._receivers if name not in [*connected, *awaited]]
+        left = [name for name in self._left.receivers if name not in [*connected, *awaited]]
         self._awaited = awaited + port.gone(left)
-        self._receivers = connected + self._awaited
+        self._left.receivers = connected + self._awaited

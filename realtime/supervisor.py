@@ -33,6 +33,9 @@ _TICK_S: Final = 0.1
 _SETTLED_S: Final = 3.0
 """How long a performer plays before its understudy gets ready, a second's work for one core."""
 
+_BEHIND_S: Final = 30.0
+"""How long an understudy may stay behind others, who may leave it no time at all."""
+
 _MOST_DEATHS: Final = 5
 _WITHIN_S: Final = 60.0
 _LONGEST_DELAY_S: Final = 4.0
@@ -51,14 +54,17 @@ class _Cast:
         self._understudy: Performer | None = None
 
     def prepare(self) -> None:
-        """Have an understudy get ready once the performer has settled in."""
+        """Have an understudy get ready once the performer has settled in, and behind it."""
         since_s = self.performer.playing_since_s
-        if (
-            self._understudy is None
-            and since_s is not None
-            and time.monotonic() - since_s > _SETTLED_S
-        ):
+        if since_s is None:
+            return
+        played_s = time.monotonic() - since_s
+        if self._understudy is None and played_s > _SETTLED_S:
             self._understudy = Performer(self._again, self._port_fd)
+            is_behind = self._understudy.step_back()
+            _log.info("supervisor.understudy_started", is_behind=is_behind)
+        elif self._understudy is not None and played_s > _SETTLED_S + _BEHIND_S:
+            self._understudy.come_forward()  # ready by now, and asleep, or it would never be
 
     def replace(self) -> None:
         """Let the understudy perform, or a new one if it has not even lived so long."""

@@ -15,6 +15,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from realtime.background import come_forward, step_back
+from realtime.handover import unnamed_file
+
 BEAT_FD: Final = "MUSICHAL_BEAT_FD"
 CALL_FD: Final = "MUSICHAL_CALL_FD"
 PORT_FD: Final = "MUSICHAL_PORT_FD"
@@ -73,6 +76,7 @@ class Performer:
         self._said = b""
         self._silent_s = 0.0
         self._limit_s = _PREPARING_S
+        self._is_behind = False
         self.last_beat: dict[str, Any] = {}
         self.playing_since_s: float | None = None
         self.was_hung = False
@@ -80,8 +84,20 @@ class Performer:
     def call(self, last_beat: dict[str, Any]) -> None:
         """Have it play, and tell it what the one before it said."""
         self.last_beat = last_beat
+        self.come_forward()
         with contextlib.suppress(BrokenPipeError):  # it is dead, which will be noticed
             os.write(self._call_fd, json.dumps(last_beat).encode() + b"\n")
+
+    def step_back(self) -> bool:
+        """Have it get ready behind all others until it is called, and say whether it does."""
+        self._is_behind = step_back(self._process.pid)
+        return self._is_behind
+
+    def come_forward(self) -> None:
+        """Have it run like any other."""
+        if self._is_behind:
+            come_forward(self._process.pid)
+            self._is_behind = False
 
     def wait_ended(self, tick_s: float) -> bool:
         """Listen for a moment, kill it if it hangs, and say whether it has ended."""
@@ -163,7 +179,8 @@ class Keeper:
     Parameters
     ----------
     command
-        What to run; the descriptor it reads is added.
+        What to run; added are the descriptors it reads from, and of the file that every keeper
+        finds as the last one left it.
 
     Attributes
     ----------
@@ -175,6 +192,7 @@ class Keeper:
         self._command = command
         self._read_fd, self.fd = os.pipe()
         os.set_blocking(self.fd, False)
+        self._left_fd = unnamed_file()
         self._again_s = _AGAIN_S
         self._start()
 
@@ -195,6 +213,7 @@ class Keeper:
         """Let it end what sounds, and end."""
         os.close(self.fd)
         os.close(self._read_fd)
+        os.close(self._left_fd)
         try:
             self._process.wait(_LAST_NOTES_S)
         except subprocess.TimeoutExpired:
@@ -203,8 +222,9 @@ class Keeper:
 
     def _start(self) -> None:
         self._started_s = time.monotonic()
+        fds = (self._read_fd, self._left_fd)
         self._process = subprocess.Popen(
-            [*self._command, str(self._read_fd)], pass_fds=(self._read_fd,), process_group=0
+            [*self._command, *map(str, fds)], pass_fds=fds, process_group=0
         )
 
 

@@ -15,7 +15,9 @@ from typing import Final, Literal, TypeVar
 
 import structlog
 
+from models.errors import ModelsError
 from realtime import macos
+from realtime.errors import LiveError
 from realtime.privileges import (
     LOOP,
     NotAllowedError,
@@ -68,6 +70,8 @@ class WarmUp:
             given = act()
         except NotAllowedError as error:
             state, todo = "not allowed", str(error)
+        except (LiveError, ModelsError) as error:
+            state, todo = "failed", str(error)
         except Exception as error:  # whatever it is, the music can do without
             state, todo = "failed", f"{type(error).__name__}: {error}"
         took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 3)

@@ -128,7 +128,7 @@ def test_events_without_room_at_the_close_are_said_to_be_lost(
     """Also when they had already been taken to be written, or the writing itself fails."""
     for error in (OSError(errno.ENOSPC, "No space left"), ValueError("not a disk's error")):
         with Journal(path, "live") as kept, structlog.testing.capture_logs() as logged:
-            monkeypatch.setattr(journal, "_write_all", Mock(side_effect=error))
+            monkeypatch.setattr(journal, "write_all", Mock(side_effect=error))
             kept.keep(HEARD[0])
             kept.keep(HEARD[1])
             kept.close()

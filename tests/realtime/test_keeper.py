@@ -18,15 +18,16 @@ class Port(ReturningPort):
     def __init__(self) -> None:
         super().__init__("nord", None)
         self.sent: list[Message] = []
+        self.channels: set[int] = set()
 
     def send(self, message: Message, at_s: float) -> None:
         """Remember a message."""
-        self._channels.add(message[0] & 0x0F)
+        self.channels.add(message[0] & 0x0F)
         self.sent.append(message)
 
     def end_all_notes(self) -> None:
         """Remember that it was told."""
-        self.sent += panic_messages(self._channels)
+        self.sent += panic_messages(self.channels)
 
 
 @pytest.fixture

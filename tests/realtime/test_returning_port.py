@@ -1,5 +1,6 @@
 """A MIDI port that goes is said once, and one that comes back is open again without a note left."""
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -7,9 +8,10 @@ import pytest
 import structlog
 
 from oracle.event import Note
+from realtime.handover import Handover, unnamed_file
 from realtime.midi import Message, NotePlayer
 from realtime.midi_ports import MidiPort, MidiPortError
-from realtime.panic import ALL_NOTES_OFF
+from realtime.panic import ALL_NOTES_OFF, panic_messages
 from realtime.returning_port import ReturningPort
 from tests.realtime.midi_doubles import HandScheduler
 
@@ -153,6 +155,25 @@ def test_whoever_is_started_anew_hears_it_again_and_whoever_left_does_not(
     heard.absent.clear()
     port.look_after()
     assert heard.heard_by == ["synth:in"] == port.receivers
+
+
+def test_the_next_port_ends_what_a_dead_one_left_and_connects_its_hearers(
+    machine: Machine,
+) -> None:
+    """What is sent before it is there is counted; the channels and receivers were written down."""
+    fd = unnamed_file()
+    first = FakePort("MusicHal", ("synth:in", "recorder:in"))
+    dead = ReturningPort("virtual", first, machine.open, Handover(fd))
+    dead.look_after()
+    for channel in (2, 9):
+        dead.send((0x90 | channel, 60, 64), 0.0)
+    heir = ReturningPort("virtual", None, machine.open, Handover(fd))
+    heir.send((0x92, 62, 64), 0.0)
+    machine.port = second = FakePort("MusicHal", ())
+    heir.look_after()
+    os.close(fd)
+    assert sorted(second.sent) == sorted(panic_messages([2, 9]))
+    assert second.heard_by == ["synth:in", "recorder:in"] == heir.receivers
 
 
 def test_a_port_that_is_not_there_yet_is_opened_when_it_is(machine: Machine) -> None:

@@ -1,5 +1,6 @@
 """The supervisor: a performer that dies is silenced and started again, one that ends is not."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
@@ -134,14 +136,39 @@ def test_an_understudy_waits_for_its_call_and_is_not_begun_afresh(
 def test_an_understudy_that_died_while_it_waited_is_replaced(
     stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one that is started when it is needed."""
+    """By one that is started when it is needed; the dead one is not called to die once more."""
     monkeypatch.setattr(supervisor, "_SETTLED_S", 0.0)
-    command = performer("play_beside(2); time.sleep(0.2); die()", "sys.exit(0)")
-    command[-1] = command[-1].replace("call = ", 'os.path.getsize("begun") == 2 and die(); call = ')
-    command[-1] = command[-1].replace("begun = ", "def die():\n    os._exit(1)\nbegun = ", 1)
-    assert supervise(command, keeper) == 0
+
+    def is_well() -> bool:  # asked at every tick
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            understudy = psutil.Process(int((stage / "dying").read_text()))
+            if understudy.status() == psutil.STATUS_ZOMBIE:
+                (stage / "dead").touch()
+        return True
+
+    monkeypatch.setattr(keeper, "is_well", is_well)
+    wait = f"""
+give_up_s = time.monotonic() + {WAIT_S}
+while not os.path.exists("dead") and time.monotonic() < give_up_s:
+    play()
+    time.sleep(0.05)
+die()"""
+    command = performer(wait, "sys.exit(0)")
+    command[-1] = command[-1].replace(
+        "call = ",
+        """if os.path.getsize("begun") == 2:
+    pathlib.Path("dying").write_text(str(os.getpid()))
+    os._exit(1)
+call = """,
+    )
+    with capture_logs() as said:
+        assert supervise(command, keeper) == 0
+    assert (stage / "dead").exists()
     assert len(lives(stage)) == 2
     assert (stage / "begun").read_text() == "xxx"
+    assert keeper.n_silenced == 1
+    died = [line["how"] for line in said if line["event"] == "supervisor.performer_died"]
+    assert died == ["killed by SIGKILL"]
 
 
 def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> None:
@@ -234,14 +261,21 @@ def test_a_log_is_kept_short_while_they_play(stage: Path, monkeypatch: pytest.Mo
     assert (log.read_text(), (stage / "musichal.log.1").read_text()) == ("new", "old lines\n")
 
 
-def test_a_keeper_that_dies_is_started_again_and_nothing_sent_is_lost(
+def test_a_keeper_that_dies_is_started_again_and_nothing_sent_or_left_is_lost(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What was sent while none was there is read by the next; the last ends with the pipe."""
+    """What was sent while none was there is read by the next, who finds what the last one left."""
     monkeypatch.setattr(troupe, "_AGAIN_S", 0.05)
     out = tmp_path / "sent"
-    read = f"open({str(out)!r}, 'ab', 0).write(os.read(int(sys.argv[1]), 1))"
-    one = Keeper([sys.executable, "-S", "-c", f"import os, sys\n{read}\n{read}\n{read}"])
+    code = f"""
+import os, sys
+read_fd, left_fd = map(int, sys.argv[1:])
+for _ in range(3):
+    byte = os.read(read_fd, 1)
+    open({str(out)!r}, "ab", 0).write(os.pread(left_fd, 9, 0) + byte)
+    os.pwrite(left_fd, byte, 0)
+"""
+    one = Keeper([sys.executable, "-S", "-c", code])
     give_up_s = time.monotonic() + WAIT_S
     one.end_all_notes()
     os.write(one.fd, b"\x90\x40\x41")
@@ -249,7 +283,8 @@ def test_a_keeper_that_dies_is_started_again_and_nothing_sent_is_lost(
         assert time.monotonic() < give_up_s
         time.sleep(0.01)
     one.close()
-    assert out.read_bytes() == END_ALL + b"\x90\x40\x41"
+    sent = END_ALL + b"\x90\x40\x41"
+    assert out.read_bytes() == b"".join(sent[max(0, i - 1) : i + 1] for i in range(len(sent)))
 
 
 def test_without_a_supervisor_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

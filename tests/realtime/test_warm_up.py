@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.errors import EncoderError
 from realtime import warm_up
 from realtime.privileges import LISTENER, LOOP, NotAllowedError
 from realtime.warm_up import SWITCH_INTERVAL_S, WarmUp
@@ -48,6 +49,19 @@ def test_a_step_that_fails_says_how_and_stops_nothing() -> None:
     steps.take("rings", lambda: None)
     assert [step.state for step in steps.steps] == ["failed", "done"]
     assert steps.steps[0].todo.startswith("ZeroDivisionError: ")
+
+
+def test_the_worlds_mistakes_are_told_as_the_sentence_they_are() -> None:
+    """No name of a class before it."""
+
+    def fail() -> None:
+        raise EncoderError("The GPU has no memory left: close other programs.")
+
+    steps = WarmUp()
+    assert steps.take("encoders", fail) is None
+    (step,) = steps.steps
+    assert step.state == "failed"
+    assert step.todo == "The GPU has no memory left: close other programs."
 
 
 def test_the_last_steps_end_with_the_performance(

@@ -128,7 +128,8 @@ class Rig:
         give_up_s = time.monotonic() + limit_s
         while not is_so():
             if time.monotonic() > give_up_s or self.supervisor.poll() is not None:
-                raise StageError(f"the performer does not go on: {self.said[-5:]}")
+                last = [line for line in self.said[-200:] if line.get("level") != "info"][-8:]
+                raise StageError(f"the performer does not go on: {last or self.said[-5:]}")
             time.sleep(0.005)
 
     def sounding(self, until_s: float) -> set[int]:

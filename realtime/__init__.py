@@ -44,6 +44,7 @@ midi           starts notes and ends each of them
 midi_ports     … into MIDI ports
 returning_port … which may go and come back
 keeper         … held by a process of its own, for performers that may die
+handover       … who may die too, and leaves the next what it needs
 panic          … and the messages that end every note, whoever began it
 jack_watch     … whose JACK server may die
 midi_file      … into a Standard MIDI File
@@ -69,6 +70,7 @@ status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
 supervisor     the small parent that keeps a performer alive
 troupe         … the processes it starts: performers, and their port's keeper
+background     … of whom one gets ready behind all others
 supervised     … and what the performer tells it
 service        ``python -m realtime.service``: the supervisor, started by the system
 errors         what can go wrong on stage
@@ -79,6 +81,7 @@ import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
     "backoff",
+    "background",
     "board",
     "budget",
     "capture",
@@ -97,6 +100,7 @@ __all__ = [
     "feedback",
     "file_source",
     "forgetting",
+    "handover",
     "histogram",
     "improviser",
     "inference",

@@ -80,8 +80,8 @@ errors         what can go wrong on stage
 import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
-    "backoff",
     "background",
+    "backoff",
     "board",
     "budget",
     "capture",

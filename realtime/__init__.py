@@ -29,13 +29,18 @@ tokens         … and what the loop has from them
 engine         one performance: tasks on the event loop, in order from start to last note-off
 tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
+playing_on     … and what is played that nobody asked for
 budget         what an event may still wait for
 ensemble       several memories that take turns
 improviser     what to play to what was heard, from one of them
+answer         … what is played, and what led to it
 modes          … as it stands to the player: behind, beside, against or ahead
-phrase         … and unasked: a line of the memory in its own rhythm
+stance         … and what each way wants of the memory
+unasked        … and when to play without being asked
+phrase         … a line of the memory in its own rhythm
 phrasing       … and where a line is over
-blend          … in the player's key, tempo and loudness
+blend          … moved to where it goes with the player, as loud
+harmony        … and with what sounds
 forgetting     … from a memory that keeps within a number of events
 journal        … and what it learns is kept, and learned again at the next start
 keeping        … around a performance

@@ -1,69 +1,129 @@
-"""Blend: what of the player's playing an answer takes on: their key, their tempo, their loudness.
+"""Blend: how the notes of a state sound beside the player: moved, bent, as loud and no longer.
 
-Loop thread only; pure numbers. What is answered keeps its intervals, its rhythm and its accents: it
-is moved as a whole, as a musician moves a lick into the key and the tempo of the moment.
+Loop thread only; pure numbers. What is answered keeps its intervals, its rhythm and its accents as
+far as it can: a line is moved as a whole, as a musician moves a lick into the key and the tempo of
+the moment, and single notes of it are bent where they would clash with what sounds.
 """
 
 import math
-from collections import Counter, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
+from statistics import median
 from typing import Final
 
 from oracle.event import Note
+from realtime.harmony import Harmony
+from realtime.stance import Wish
 
-N_FOR_KEY: Final = 24
-"""Notes of the player's that are the key of the moment."""
+OCTAVES: Final = range(-120, 121, 12)
+REACH: Final = 9
+"""Semitones from its register within which a line may lie."""
 N_FOR_LOUDNESS: Final = 8
 """Notes over which the usual velocity is taken, the player's and that of what is answered."""
-FAR: Final = 0.02
-"""What moving a line by a semitone costs, as a share of its notes that fit: rather not by much."""
-TRANSPOSITIONS: Final = tuple(sorted(range(-6, 6), key=abs))
 
 
 class Blend:
-    """Follows how the player plays, and fits what is answered to it."""
+    """Follows how the player plays, and fits what is answered to it.
+
+    Attributes
+    ----------
+    harmony
+        What sounds.
+    is_in_line
+        Whether a line has begun and goes on.
+    """
 
     def __init__(self) -> None:
-        self._heard: deque[Note] = deque(maxlen=N_FOR_KEY)
+        self.harmony = Harmony()
+        self._heard: deque[Note] = deque(maxlen=N_FOR_LOUDNESS)
         self._played: deque[Note] = deque(maxlen=N_FOR_LOUDNESS)
+        self.is_in_line = False
+        self._moved = 0  # semitones, the line that is played
+        self._last_pitch: int | None = None  # of that line
 
-    def hear(self, notes: Iterable[Note]) -> None:
+    def hear(self, notes: Collection[Note], ended_s: float) -> None:
         """Take the notes of an event of the player's that is over."""
+        self.harmony.end([note.pitch for note in notes], ended_s)
         self._heard.extend(notes)
 
-    def transposition(self, pitches: Sequence[int]) -> int:
-        """Return by how many semitones a line is best moved into the key of the moment.
+    def begin_line(self, pitches: Sequence[int], register: int | None = None) -> None:
+        """Move a line that begins into the key: about a register, or near the one before it."""
+        self.is_in_line = True
+        around = self._moved
+        if register is not None and pitches:
+            around = register - round(median(pitches))
+        self._moved = self.harmony.transposition(pitches, around)
 
-        The share of its notes whose pitch class was lately heard decides; what was heard once may
-        have been passing, and counts half.
-        """
-        if not self._heard or not pitches:
-            return 0
-        heard = Counter(note.pitch % 12 for note in self._heard)
-
-        def fit(semitones: int) -> float:
-            met = sum(min(heard[(pitch + semitones) % 12], 2) / 2 for pitch in pitches)
-            return met / len(pitches) - FAR * abs(semitones)
-
-        return max(TRANSPOSITIONS, key=fit)
+    def end_line(self) -> None:
+        """Let what comes next lie where it was learned."""
+        self.is_in_line = False
+        self._moved, self._last_pitch = 0, None
 
     def sound(
-        self, notes: Sequence[Note], transposition_semitones: int = 0, slower: float = 1.0
-    ) -> tuple[Note, ...]:
-        """Let the notes of a state sound as loud as the player usually does, moved and slowed."""
+        self,
+        notes: Sequence[Note],
+        wish: Wish,
+        at_s: float,
+        *,
+        slower: float = 1.0,
+        longest_s: float = math.inf,
+    ) -> tuple[tuple[Note, ...], int]:
+        """Let the notes of a state sound as is wished, as loud as the player usually does.
+
+        Returns
+        -------
+        notes
+            The one that is wished for, or leads, first; those that would clash are left out.
+        semitones
+            By how much they were moved.
+        """
+        if not notes:
+            return (), 0
         self._played.extend(notes)
+        leading = self._leading(notes, wish)
+        if wish.pitch is None:
+            moved = self._moved if wish.is_line else 0
+            if wish.register is not None:
+                moved += self._octaves(leading.pitch + moved, wish.register)
+            moved += self.harmony.bend(leading.pitch + moved, at_s, may_double=wish.may_double)
+        else:
+            self.is_in_line = False
+            self._moved = moved = wish.pitch - leading.pitch
+        self._last_pitch = leading.pitch + moved if wish.is_line else None
+        others = [
+            note
+            for note in notes
+            if note is not leading and self.harmony.goes(note.pitch + moved, at_s)
+        ]
         louder = 0
-        if self._heard and notes:
-            lately = list(self._heard)[-N_FOR_LOUDNESS:]
-            louder = round(_usual_velocity(lately) - _usual_velocity(self._played))
+        if self._heard:
+            louder = round(_usual_velocity(self._heard) - _usual_velocity(self._played))
         return tuple(
             Note(
-                _within(note.pitch + transposition_semitones),
+                _within(note.pitch + moved),
                 min(max(note.velocity + louder, 1), 127),
-                note.duration_s * slower,
+                min(note.duration_s * slower, longest_s),
             )
-            for note in notes
-        )
+            for note in (leading, *others)
+        ), moved
+
+    def _leading(self, notes: Sequence[Note], wish: Wish) -> Note:
+        """Choose the note of a chord that a line goes through: the nearest, else the clearest."""
+        near = wish.pitch
+        if near is None:
+            if self._last_pitch is None:
+                return notes[0]
+            near = self._last_pitch - self._moved
+        return min(notes, key=lambda note: abs(note.pitch - near))
+
+    def _octaves(self, pitch: int, register: int) -> int:
+        """Return the octaves by which a note lies within reach of a register.
+
+        Of a line it is the one nearest to the note before.
+        """
+        before = pitch if self._last_pitch is None else self._last_pitch
+        within = (pitch + up for up in OCTAVES if abs(pitch + up - register) <= REACH)
+        return min(within, key=lambda there: abs(there - before), default=pitch) - pitch
 
 
 def stretch(beat_s: float, line_beat_s: float) -> float:
@@ -86,4 +146,6 @@ def _usual_velocity(notes: Collection[Note]) -> float:
 
 def _within(pitch: int) -> int:
     """Bring a pitch back into MIDI's by octaves."""
-    return pitch if 0 <= pitch <= 127 else pitch + 12 * (1 if pitch < 0 else -1)
+    if pitch < 0:
+        return pitch % 12
+    return pitch if pitch <= 127 else 116 + (pitch - 116) % 12

@@ -13,8 +13,9 @@ import numpy as np
 
 from oracle.memory import Memory
 from oracle.transcriber import Attended
+from realtime.answer import Answer
 from realtime.forgetting import Aside, at_once
-from realtime.improviser import Answer, Improviser, ImproviserConfig, Keep, forget
+from realtime.improviser import Improviser, ImproviserConfig, Keep, forget
 from realtime.modes import HOLD_S
 from realtime.phrasing import Phrasing
 

@@ -1,28 +1,31 @@
 """Improviser: what to play to what was heard, and what to learn from it.
 
 Loop thread only. It asks the memory for a state as its mode wants it and answers with the notes
-that state was learned from, so an answer is always music that someone played, at the loudness of
-the moment. When the player pauses, or when it leads, it plays on: a phrase of the memory in its own
-rhythm. What cannot be had is relaxed from the last named upwards, and reported. It knows no clock,
-port or thread: moments are positions in the stream.
+that state was learned from, so an answer is always music that someone played, moved so that it goes
+with what sounds, at the loudness of the moment. When the player pauses, or when it leads, it plays
+on: a phrase of the memory in its own rhythm. What cannot be had is relaxed from the last named
+upwards, and reported. It knows no clock, port or thread: moments are positions in the stream.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
-from oracle.beats import Beat
-from oracle.event import Event, Note
+from oracle.event import Event
 from oracle.memory import Memory
 from oracle.navigator import Navigator, NavigatorConfig
-from oracle.trace import Trace
+from oracle.trace import Origin, Trace
 from oracle.transcriber import Attended, Transcriber
+from realtime.answer import LEADING, NO_STATE, REST, Answer, relaxed_of, silence
 from realtime.blend import Blend
 from realtime.forgetting import Aside, Forgetting, at_once
-from realtime.modes import Heard, Mode, Modes, Turn
-from realtime.phrase import Phrase
+from realtime.modes import Modes, Turn
+from realtime.phrase import following
+from realtime.stance import Heard, Mode, Wish
+from realtime.unasked import Unasked
 
 Keep = Callable[[Event], None]
 """Keeps an event that was learned beyond this performance, without waiting."""
@@ -33,9 +36,8 @@ def forget(event: Event) -> None:
 
 
 LIVE_SOURCE: Final = "live"
-NO_STATE: Final = "no state answers"
-REST: Final = "rest"
-LEADING: Final = "leading"
+N_AHEAD: Final = 12
+"""Events of a line by which it is moved into the key."""
 _WARM_UP_EVENTS: Final = 100
 """More than a new memory has room for."""
 
@@ -98,37 +100,6 @@ class ImproviserConfig:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What to play to one event, or as one note of a phrase.
-
-    Attributes
-    ----------
-    notes
-        To begin now, together; none is silence.
-    state
-        Where they come from; None in silence.
-    relaxed
-        What of the request was not met as asked.
-    why
-        What led to the state, or why there is silence.
-    trace
-        What was asked, considered and chosen; None if nobody did.
-    turn
-        The change of mode that came with this event, if one did.
-    transposition_semitones
-        By how much the notes were moved from those of the state.
-    """
-
-    notes: tuple[Note, ...]
-    state: int | None
-    relaxed: tuple[str, ...]
-    why: str
-    trace: Trace | None = field(default=None, compare=False)
-    turn: Turn | None = None
-    transposition_semitones: int = 0
-
-
 class Improviser:
     """Answers one stream from one memory, which grows by what it hears.
 
@@ -145,9 +116,6 @@ class Improviser:
 
     Attributes
     ----------
-    next_s : float or None
-        When `play_on` is to be called next, in seconds since the stream's start; it may change with
-        every answer.
     n_forgotten : int
         How many events the memory has forgotten so far.
     """
@@ -165,18 +133,21 @@ class Improviser:
         self._memory = memory
         self._rate_hz = rate_hz
         self._config = config
-        self._modes = Modes(config.mode, seed=seed)
+        self._blend = Blend()
+        self._modes = Modes(config.mode, self._blend.harmony, seed=seed)
         self._navigator = Navigator(
             memory.oracle, memory.attributes, config.navigation(), seed=seed
         )
         self._transcriber = Transcriber(rate_hz, memory.add_source(LIVE_SOURCE))
         self._forgetting = Forgetting(config.max_events, aside)
         self._keep = keep
-        self._blend = Blend()
-        self._beat: Beat | None = None
-        self._phrase: Phrase | None = None
-        self.next_s: float | None = None
+        self._unasked = Unasked(config.phrase_notes)
         self.n_forgotten = 0
+
+    @property
+    def next_s(self) -> float | None:
+        """When to call `play_on`, in seconds since the stream's start; an answer may change it."""
+        return self._unasked.next_s
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, on a scratch memory that grows."""
@@ -196,7 +167,9 @@ class Improviser:
 
     def follow(self, attended: Attended) -> None:
         """Go on from an event that was attended to, by this one or by another for all."""
-        self._beat = attended.beat
+        self._unasked.beat = attended.beat
+        attack = attended.attack
+        self._blend.harmony.begin(attack["note_pitch"][: int(attack["n_notes"])].tolist())
 
     def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Decide what to play to an event that was attended to.
@@ -208,28 +181,30 @@ class Improviser:
         is_considered
             Whether that token has heard the event.
         """
-        onset_s = float(attended.attack["onset_frame"]) / self._rate_hz
+        onset_s = self._seconds(attended.attack["onset_frame"])
         pitch = float(attended.attack["pitch"])
         weight = 1.0 if is_considered else self._config.reflex_token_weight
         heard = Heard(round(pitch) if np.isfinite(pitch) else None, token, weight)
         turn = self._modes.hear(heard, onset_s)
         if turn is not None or not self._modes.leads:
             self.fall_silent()
-        if self.next_s is not None and onset_s < self.next_s:
-            return Answer(notes=(), state=None, relaxed=(), why=LEADING)
-        request = self._modes.request()
-        if request is None:
-            answer = Answer(notes=(), state=None, relaxed=(), why=REST, turn=turn)
+        if turn is not None:
+            self._blend.end_line()
+        if self.next_s is not None:
+            return self.play_on() if self._unasked.meets(onset_s) else silence(LEADING)
+        wish = self._modes.wish()
+        if wish is None:
+            answer = silence(REST, turn=turn)
         else:
-            trace = self._navigator.step(request)
+            trace = self._navigator.step(wish.request)
             if self._modes.leads and self._config.phrase_notes:
-                self._begin_phrase(trace.state)
-            answer = self._answer(trace, turn)
-        if self._phrase is not None:
+                self._unasked.begin(self._memory, trace.state)
+            answer = self._answer(trace, wish, onset_s, turn)
+        if self._unasked.stretch is not None:
             self._go_on(onset_s)
         elif self._config.phrase_notes:
             decided_s = float(attended.attack["decision_frame"]) / self._rate_hz
-            self.next_s = self._on_the_beat(self._modes.speaks_s(), decided_s)
+            self._unasked.wait(self._modes.speaks_s(), decided_s)
         return answer
 
     def play_on(self) -> Answer:
@@ -242,50 +217,48 @@ class Improviser:
         """
         if self.next_s is None:
             raise RuntimeError("there is nothing to play on with")
-        request = self._modes.phrase_request()
-        if request is None:
+        now_s = self.next_s
+        wish = self._modes.phrase_wish(now_s)
+        if wish is None:
             self.fall_silent()
-            return Answer(notes=(), state=None, relaxed=(), why=REST)
-        trace = self._navigator.step(request)
-        if self._phrase is None:
-            self._begin_phrase(trace.state)
-        answer = self._answer(trace, None)
-        self._go_on(self.next_s)
+            return silence(REST)
+        trace = self._navigator.step(wish.request)
+        self._unasked.begin(self._memory, trace.state)
+        answer = self._answer(trace, wish, now_s)
+        self._go_on(now_s)
         return answer
 
     def fall_silent(self) -> None:
         """Play on no more."""
-        self._phrase, self.next_s = None, None
-
-    def _begin_phrase(self, state: int | None) -> None:
-        beat_s = None if self._beat is None else self._beat.period_s
-        self._phrase = Phrase.of(
-            self._memory, state or 0, self._blend, beat_s, self._config.phrase_notes
-        )
+        self._unasked.stop()
 
     def _go_on(self, now_s: float) -> None:
         """Say when the phrase goes on after what is played now, or the next one begins."""
-        assert self._phrase is not None
-        if (in_s := self._phrase.next_in_s(self._memory, self._navigator.state)) is not None:
-            self.next_s = now_s + in_s
-            return
-        self._phrase = None
-        self.next_s = self._on_the_beat(self._modes.speaks_again_s(now_s), now_s)
+        if not self._unasked.go_on(self._memory, self._navigator.state, now_s):
+            self._blend.end_line()
+            self._unasked.wait(self._modes.speaks_again_s(now_s), now_s)
 
-    def _on_the_beat(self, time_s: float | None, now_s: float) -> float | None:
-        """Return the player's beat at or after a time, or the time itself where there is none."""
-        return time_s if time_s is None or self._beat is None else self._beat.due_s(time_s, now_s)
-
-    def _answer(self, trace: Trace, turn: Turn | None) -> Answer:
+    def _answer(self, trace: Trace, wish: Wish, at_s: float, turn: Turn | None = None) -> Answer:
         """Give the notes of the state that was chosen, and what led to it."""
-        phrase = self._phrase
-        semitones, slower = (phrase.transposition_semitones, phrase.stretch) if phrase else (0, 1.0)
-        notes = () if trace.state is None else self._memory.notes(trace.state)
+        if trace.state is None:
+            return silence(NO_STATE, trace=trace, turn=turn)
+        assert trace.why is not None
+        slower, longest_s = 1.0, self._modes.usual_interval_s or math.inf
+        is_jump = trace.why is not Origin.CONTINUATION
+        if self._unasked.stretch is not None:
+            slower, longest_s, is_jump = self._unasked.stretch, math.inf, False
+        if wish.is_line and (is_jump or not self._blend.is_in_line):
+            line = following(self._memory, trace.state, N_AHEAD)
+            pitches = [note.pitch for event in line for note in event.notes]
+            self._blend.begin_line(pitches, wish.register)
+        notes, semitones = self._blend.sound(
+            self._memory.notes(trace.state), wish, at_s, slower=slower, longest_s=longest_s
+        )
         return Answer(
-            notes=self._blend.sound(notes, semitones, slower),
+            notes=notes,
             state=trace.state,
-            relaxed=tuple(relaxation.what for relaxation in trace.relaxed),
-            why=NO_STATE if trace.why is None else trace.why.name.lower(),
+            relaxed=relaxed_of(trace),
+            why=trace.why.name.lower(),
             trace=trace,
             turn=turn,
             transposition_semitones=semitones,
@@ -294,7 +267,9 @@ class Improviser:
     def learn(self, attended: Attended, body: np.void, token: int | None) -> bool:
         """Take an event that is over; learn it, unless told not to, and say whether it was."""
         event = self._transcriber.complete(attended, body, token)
-        self._blend.hear(event.notes)
+        self._blend.hear(event.notes, event.onset_s + event.duration_s)
+        if event.notes:
+            self._modes.put_right(event.notes[0].pitch, event.onset_s)
         if not self._config.is_learning:
             return False
         self._memory.learn(event)
@@ -305,3 +280,6 @@ class Improviser:
             self.n_forgotten += n_forgotten
             self._navigator.forget(self._memory.oracle, self._memory.attributes, n_forgotten)
         return True
+
+    def _seconds(self, frame: int) -> float:
+        return float(frame) / self._rate_hz

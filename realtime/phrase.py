@@ -1,8 +1,8 @@
 """Phrase: a line of the memory, played on note after note without being asked, in its own rhythm.
 
-Loop thread only. Where the navigator goes is the improviser's; a phrase says how soon the next note
-comes, in which key, and when it is over: where the line that was learned paused, where there is no
-more of it, or when it has been long enough. It knows no clock.
+Loop thread only. Where the navigator goes is the improviser's, how it sounds the blend's; a phrase
+says how soon the next note comes, and when it is over: where the line that was learned paused,
+where there is no more of it, or when it has been long enough. It knows no clock.
 """
 
 import math
@@ -10,9 +10,10 @@ from typing import Final, Self
 
 import numpy as np
 
+from oracle.beats import Beat
 from oracle.event import DIM_INDEX, Event
 from oracle.memory import Memory
-from realtime.blend import Blend, stretch
+from realtime.blend import stretch
 from realtime.phrasing import Phrasing
 
 N_LEAST: Final = 4
@@ -26,45 +27,34 @@ class Phrase:
 
     Parameters
     ----------
-    transposition_semitones
-        By which every note of it is moved.
     stretch
         By which its rhythm is slowed.
     max_notes
         After so many events it is over.
     """
 
-    def __init__(self, *, transposition_semitones: int, stretch: float, max_notes: int) -> None:
-        self.transposition_semitones = transposition_semitones
+    def __init__(self, *, stretch: float, max_notes: int) -> None:
         self.stretch = stretch
         self._max_notes = max_notes
         self._n_played = 0
         self._phrasing = Phrasing()
 
     @classmethod
-    def of(
-        cls, memory: Memory, state: int, blend: Blend, beat_s: float | None, max_notes: int
-    ) -> Self:
-        """Begin with a state, as what follows it goes best with what the player plays.
+    def of(cls, memory: Memory, state: int, beat: Beat | None, max_notes: int) -> Self:
+        """Begin with a state, in the player's tempo.
 
         Parameters
         ----------
-        beat_s
-            From beat to beat of the player's, None where there is none.
+        beat
+            The player's, None where there is none.
         """
         line = following(memory, state, max_notes)
         tempi = [float(event.frame[_TEMPO]) for event in line]
         known = [tempo for tempo in tempi if math.isfinite(tempo)]
         slower = 1.0
-        if beat_s is not None and known:
-            slower = stretch(beat_s, 60 / 2.0 ** float(np.median(known)))
-        return cls(
-            transposition_semitones=blend.transposition(
-                [note.pitch for event in line for note in event.notes]
-            ),
-            stretch=slower,
-            max_notes=max_notes,
-        )
+        if beat is not None and known:
+            slower = stretch(beat.period_s, 60 / 2.0 ** float(np.median(known)))
+        return cls(stretch=slower, max_notes=max_notes)
 
     def next_in_s(self, memory: Memory, state: int) -> float | None:
         """Count the state that is played now, and say how soon the next is; None: that was all."""

@@ -23,10 +23,14 @@ class Phrasing:
         self._intervals_s: deque[float] = deque(maxlen=_N_RECENT)
 
     @property
+    def usual_s(self) -> float | None:
+        """The usual interval between its notes, None before there was one."""
+        return float(np.median(self._intervals_s)) if self._intervals_s else None
+
+    @property
     def gap_s(self) -> float:
         """After how long without a note a phrase has ended."""
-        usual_s = float(np.median(self._intervals_s)) if self._intervals_s else 0.0
-        return max(PHRASE_GAP_S, PHRASE_GAP_INTERVALS * usual_s)
+        return max(PHRASE_GAP_S, PHRASE_GAP_INTERVALS * (self.usual_s or 0.0))
 
     def goes_on(self, interval_s: float) -> bool:
         """Take the interval before a note, and say whether the note still belongs to the phrase."""

@@ -24,9 +24,9 @@ from oracle.gesture import clock
 from oracle.graph_file import note_name
 from oracle.memory import Memory
 from oracle.transcriber import Attended
+from realtime.answer import Answer
 from realtime.ensemble import make_ensemble
 from realtime.errors import LiveError
-from realtime.improviser import Answer
 from realtime.session import Session, SessionError, read_session
 
 N_SHOWN: Final = 5

@@ -2,14 +2,13 @@
 
 Loop thread only. It sets the deadline, asks for the token, decides whether to wait for it, has the
 answer decided and played, and has the event learned; every step is timed and every silence has a
-counted reason. What the ensemble plays on with between events is played when it is due. It knows
-no thread and no clock of its own: a performance and a rehearsal drive the same responder. It never
-sleeps, and waits for nothing but the timers it sets.
+counted reason. It knows no thread and no clock of its own: a performance and a rehearsal drive the
+same responder. It never sleeps, and waits for nothing but the timers it sets.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from realtime.clock import StreamClock
 from realtime.ensemble import Ensemble
 from realtime.midi import NotePlayer, Scheduler, Timer
 from realtime.monotonic import NS_PER_S
+from realtime.playing_on import PlayingOn
 from realtime.report import Performance
-
-STALE_S: Final = 0.25
-"""A phrase so far behind, as after the machine slept, is left where it is: nobody wants a burst."""
 
 Ask = Callable[[int, int, int, int], None]
 """Ask for the tokens of an event: its index, the window's end frame, until when that of the memory
@@ -105,7 +102,6 @@ class Responder:
         self._player = player
         self._scheduler = scheduler
         self._clock = clock
-        self._rate_hz = rate_hz
         self._budget = budget
         self._performance = performance
         self._ask = ask
@@ -113,7 +109,15 @@ class Responder:
         self._record = record
         self._events: dict[int, _Event] = {}
         self._in_use: dict[int, _TokenInUse] = {}
-        self._playing_on: Timer | None = None
+        self._playing_on = PlayingOn(
+            ensemble=ensemble,
+            player=player,
+            scheduler=scheduler,
+            clock=clock,
+            rate_hz=rate_hz,
+            performance=performance,
+            record=record,
+        )
 
     @property
     def is_waiting(self) -> bool:
@@ -210,7 +214,7 @@ class Responder:
 
     def stop(self) -> None:
         """Wait no more and play on no more; events that still waited go unanswered."""
-        self._let_go()
+        self._playing_on.let_go()
         for event in self._events.values():
             if event.timer is not None:
                 event.timer.cancel()
@@ -242,7 +246,7 @@ class Responder:
                 self._performance.late_notes += len(answer.notes)
         else:
             self._performance.unanswered[answer.why] += 1
-        self._book()
+        self._playing_on.book()
         self._performance.relaxed.update(answer.relaxed)
         self._record(
             "answer",
@@ -260,37 +264,6 @@ class Responder:
         if answer.turn is not None:
             self._record("mode", mode=answer.turn.mode, why=answer.turn.why)
             self._performance.modes.append(answer.turn.mode)
-
-    def _book(self) -> None:
-        """Have the improviser play on when it wants to, and no longer when it wanted to before."""
-        self._let_go()
-        next_s = self._ensemble.next_s
-        if next_s is None:
-            return
-        next_ns = self._clock.monotonic_ns(round(next_s * self._rate_hz))
-        wait_s = (next_ns - self._scheduler.now_ns()) / NS_PER_S
-        if wait_s < -STALE_S:
-            return
-        self._playing_on = self._scheduler.call_at(self._scheduler.now_s() + wait_s, self._play_on)
-
-    def _let_go(self) -> None:
-        if self._playing_on is not None:
-            self._playing_on.cancel()
-            self._playing_on = None
-
-    def _play_on(self) -> None:
-        """Play the next note of a phrase: no answer to anything, so its lateness is nobody's."""
-        answer = self._ensemble.play_on()
-        self._player.play(answer.notes)
-        self._book()
-        self._performance.n_played_on += bool(answer.notes)
-        self._performance.relaxed.update(answer.relaxed)
-        self._record(
-            "played_on",
-            notes=answer.notes,
-            transposition_semitones=answer.transposition_semitones,
-            trace=answer.trace,
-        )
 
     def _leave(self, event: _Event, why: str) -> None:
         """Leave an event unanswered."""

@@ -24,13 +24,13 @@ from realtime.file_source import FileSource
 from realtime.improviser import ImproviserConfig
 from realtime.input_level import InputLevel
 from realtime.midi import NOTE_ON, Message, NotePlayer
-from realtime.modes import Mode
 from realtime.panic import ALL_NOTES_OFF
 from realtime.recogniser import Recogniser
 from realtime.rehearsal import Rehearsal
 from realtime.report import Performance
 from realtime.ring import Consumer, Observer
 from realtime.source import AudioSource, CaptureConfig, deliver, end, has_ended, make_feed
+from realtime.stance import Mode
 from tests.realtime.midi_doubles import MemorySink
 from tests.realtime.stage_doubles import hanging_pitches
 

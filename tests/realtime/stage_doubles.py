@@ -9,7 +9,8 @@ import numpy as np
 from models.listener import ATTACK, BODY, EVENT_DTYPE
 from oracle.event import EVENT_DIMS, Note
 from oracle.transcriber import Attended
-from realtime.improviser import NO_STATE, Answer, Improviser
+from realtime.answer import NO_STATE, Answer
+from realtime.improviser import Improviser
 from realtime.midi import NOTE_ON, Message
 from realtime.panic import NOTE_OFF
 
@@ -37,6 +38,9 @@ def attack(
     record["onset_frame"] = onset_frame
     record["decision_frame"] = onset_frame + heard_frames
     record["pitch"] = pitch
+    if math.isfinite(pitch):
+        record["n_notes"] = 1
+        record["note_pitch"][0, 0] = round(pitch)
     record["velocity"] = 64.0
     record["level_db"] = -20.0
     record["popped_ns"] = record["published_ns"] = published_ns
@@ -79,6 +83,19 @@ class FakeImproviser(Improviser):
         self.n_forgotten = 0
         self.n_played_on = 0
         self.plays_on_s: list[float | None] = []
+
+    @property
+    def next_s(self) -> float | None:
+        """When it wants to play on, as a test says."""
+        return self._next_s
+
+    @next_s.setter
+    def next_s(self, next_s: float | None) -> None:
+        self._next_s = next_s
+
+    def fall_silent(self) -> None:
+        """Play on no more."""
+        self.next_s = None
 
     def attend(self, attack: np.void) -> Attended:
         """Attend to no more than that there is an event."""

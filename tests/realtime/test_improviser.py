@@ -13,18 +13,12 @@ from models.encoder import EncoderSpec
 from oracle.event import DIM_INDEX, Event, EventTracker, Note
 from oracle.memory import Memory
 from oracle.provenance import Provenance
-from realtime.improviser import (
-    LEADING,
-    LIVE_SOURCE,
-    NO_STATE,
-    REST,
-    Answer,
-    Improviser,
-    ImproviserConfig,
-)
-from realtime.modes import MODES, PATIENCE_S, Mode, Turn
+from realtime.answer import LEADING, NO_STATE, REST, Answer
+from realtime.improviser import LIVE_SOURCE, Improviser, ImproviserConfig
+from realtime.modes import PATIENCE_S, Turn
 from realtime.phrase import N_LEAST
 from realtime.phrasing import PHRASE_GAP_S
+from realtime.stance import MODES, Mode
 from tests.realtime.stage_doubles import RATE_HZ, attack, body
 
 TOKENS = (0, 1, 2, 0, 1, 2, 0, 1)
@@ -265,7 +259,7 @@ def test_it_has_nothing_to_say_before_anything_was_heard() -> None:
         player.play_on()
 
 
-@pytest.mark.parametrize("mode", ["mirror", "couple", "contrast"])
+@pytest.mark.parametrize("mode", ["couple", "contrast"])
 def test_in_the_player_s_pause_it_goes_on_with_what_it_answered(mode: Mode) -> None:
     """Once, in the memory's order and rhythm, from where the player's phrase has ended."""
     player = soloist(mode)
@@ -280,6 +274,20 @@ def test_in_the_player_s_pause_it_goes_on_with_what_it_answered(mode: Mode) -> N
     assert len(played) >= N_LEAST
     assert all(answer.notes for _, answer in played)
     assert player.next_s is None
+
+
+def test_a_mirror_ends_what_it_mirrors_before_it_goes_on() -> None:
+    """It is a note behind: the last comes when the player pauses, and then a line in their key."""
+    player = soloist("mirror")
+    for i, pitch in enumerate((60, 64)):
+        attended = player.attend(attack(i, (i + 1) * RATE_HZ // 4, pitch=pitch))
+        player.answer(attended, token=0, is_considered=True)
+        player.learn(attended, body(i, ((pitch, 64),)), 0)
+    (_, last), (_, first), *_ = phrases(player, 60.0)
+    assert [abs(note.pitch - 63) <= 2 for note in last.notes] == [True]
+    assert first.state is not None
+    assert last.state is not None
+    assert first.state == last.state + 1
 
 
 def test_it_comes_in_on_the_player_s_beat() -> None:
@@ -335,6 +343,18 @@ def test_who_leads_plays_phrases_of_its_own_whatever_the_player_plays() -> None:
     assert resting.why == LEADING
 
 
+def test_who_leads_meets_the_player_s_note_with_its_next_if_that_is_due_soon() -> None:
+    """The phrase keeps its tempo: the note after that comes when it would have come."""
+    player = soloist("lead")
+    player._navigator.place(1)
+    answered(player, attack(0, RATE_HZ), 0)
+    assert player.next_s == 1.5
+    met = answered(player, attack(1, round(1.3 * RATE_HZ)), 0)
+    assert (met.state, player.next_s) == (3, 2.0)
+    late = answered(player, attack(2, round(2.1 * RATE_HZ)), 0)
+    assert (late.state, player.next_s) == (4, 2.6)
+
+
 def test_who_leads_ends_when_nobody_is_there_any_more() -> None:
     """Some phrases after the player's last note."""
     player = soloist("lead", phrase_notes=4)
@@ -346,15 +366,15 @@ def test_who_leads_ends_when_nobody_is_there_any_more() -> None:
 
 def test_a_phrase_is_moved_into_the_player_s_key_and_says_by_how_much() -> None:
     """Whoever plays in D flat gets what was learned in C a semitone higher."""
-    player = soloist("mirror")
+    player = soloist("couple")
     for i, pitch in enumerate((61, 63, 65, 73, 75, 77, 49, 51)):
         attended = player.attend(attack(i, (i + 1) * RATE_HZ))
         player.learn(attended, body(i, ((pitch, 64),)), 0)
     answered(player, attack(9, 9 * RATE_HZ, pitch=63.0), 0)
     player._navigator.place(1)
     answer = player.play_on()
-    assert (answer.state, answer.transposition_semitones) == (2, 1)
-    assert [note.pitch for note in answer.notes] == [63]
+    assert (answer.state, answer.transposition_semitones % 12) == (2, 1)
+    assert [note.pitch % 12 for note in answer.notes] == [63 % 12]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from oracle.beats import Beat
 from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note
 from oracle.memory import Memory
 from oracle.provenance import Provenance
-from realtime.blend import Blend
 from realtime.phrase import N_LEAST, Phrase, following
 from realtime.phrasing import PHRASE_GAP_S
 
@@ -51,9 +51,9 @@ def intervals(memory: Memory, phrase: Phrase, state: int = 1) -> list[float]:
     return played
 
 
-def begun(memory: Memory, *, beat_s: float | None = None, max_notes: int = 16) -> Phrase:
-    """Begin a phrase with the first state, beside a player of whom no note is known."""
-    return Phrase.of(memory, 1, Blend(), beat_s, max_notes)
+def begun(memory: Memory, *, beat: Beat | None = None, max_notes: int = 16) -> Phrase:
+    """Begin a phrase with the first state."""
+    return Phrase.of(memory, 1, beat, max_notes)
 
 
 def test_nowhere_nothing_follows() -> None:
@@ -114,14 +114,8 @@ def test_it_goes_in_the_player_s_tempo() -> None:
     memory = learned(FIGURE_S, bpm=100)
     as_learned = intervals(memory, begun(memory))
     for beat_s, slower in ((60 / 90, 100 / 90), (60 / 50, 1.0), (None, 1.0)):
-        played = intervals(memory, begun(memory, beat_s=beat_s))
+        beat = None if beat_s is None else Beat(period_s=beat_s, last_s=0.0, probability=1.0)
+        played = intervals(memory, begun(memory, beat=beat))
         assert played == pytest.approx([slower * interval_s for interval_s in as_learned])
     unknown = learned(FIGURE_S)
-    assert begun(unknown, beat_s=0.6).stretch == 1.0
-
-
-def test_it_goes_in_the_player_s_key() -> None:
-    """All of it by the same interval."""
-    memory, blend = learned(FIGURE_S[:3]), Blend()
-    blend.hear([Note(pitch, 64, 0.1) for pitch in (65, 66, 67) * 2])
-    assert Phrase.of(memory, 1, blend, None, 16).transposition_semitones == 5
+    assert begun(unknown, beat=Beat(period_s=0.6, last_s=0.0, probability=1.0)).stretch == 1.0

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from realtime.answer import NO_STATE
 from realtime.budget import Budget, BudgetConfig
 from realtime.clock import StreamClock
 from realtime.ensemble import Ensemble
-from realtime.improviser import NO_STATE
 from realtime.midi import NOTE_ON, NotePlayer
 from realtime.monotonic import NS_PER_S
+from realtime.playing_on import STALE_S
 from realtime.report import Performance
-from realtime.responder import STALE_S, Responder
+from realtime.responder import Responder
 from tests.realtime.midi_doubles import HandScheduler, MemorySink
 from tests.realtime.stage_doubles import (
     HEARD_MS,

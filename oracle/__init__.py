@@ -20,6 +20,7 @@ The way of an event through this package:
     memory_tensors   what of it is kept
     memory_file      the file it is kept in
     memory_json      the same as JSON, to the byte
+    strict_json      … each value of which is what it must be
     graph_file       the same as a graph to look at
     repeats          the passages that say again what was said before
     drawing          states on a line, transitions above, suffix links below

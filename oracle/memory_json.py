@@ -5,7 +5,6 @@ finds against those in the file, so that what comes back is what was written, to
 nothing. It never guesses: what is missing, unknown or of another type is refused.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from oracle import strict_json as strict
 from oracle.errors import OracleError
 from oracle.event import DIM_INDEX, EVENT_DIMS, Event, Note
 from oracle.event_metric import token_distances
@@ -57,9 +57,7 @@ def read_json(path: Path) -> Memory:
         There is none, it is of another format, or it was changed into what no memory can be.
     """
     try:
-        content = json.loads(
-            path.read_bytes(), object_pairs_hook=_once, parse_constant=_refuse_constant
-        )
+        content = strict.parse(path.read_bytes())
     except FileNotFoundError:
         raise MemoryFileError(
             f"There is no file {path}: export one with `python -m oracle.export`."
@@ -92,20 +90,20 @@ def _lines(memory: Memory) -> Iterator[str]:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "provenance": asdict(memory.provenance),
-        "threshold": _or_null(threshold),
+        "threshold": strict.or_null(threshold),
         "dims": [
-            dim._asdict() | {"scale": scale, "weight": weight, "period": _or_null(period)}
+            dim._asdict() | {"scale": scale, "weight": weight, "period": strict.or_null(period)}
             for dim, scale, weight, period in zip(EVENT_DIMS, *numbers, strict=True)
         ],
         "centroids": memory.centroids.tolist(),
     }
     yield "{\n"
     for name, value in head.items():
-        yield f"{_dumped(name)}: {_dumped(value)},\n"
+        yield f"{strict.dumped(name)}: {strict.dumped(value)},\n"
     yield '"events": ['
     for state in range(1, memory.n_events + 1):
         separator = "\n" if state == 1 else ",\n"
-        yield separator + _dumped(_described(memory, state))
+        yield separator + strict.dumped(_described(memory, state))
     yield "\n]\n}\n"
 
 
@@ -119,9 +117,9 @@ def _described(memory: Memory, state: int) -> dict[str, Any]:
         "onset_s": event.onset_s,
         "duration_s": event.duration_s,
         "source": event.source,
-        "pitch": _or_null(event.pitch),
-        "level_db": _or_null(event.level_db),
-        "velocity": _or_null(event.velocity),
+        "pitch": strict.or_null(event.pitch),
+        "level_db": strict.or_null(event.level_db),
+        "velocity": strict.or_null(event.velocity),
         "frame": {dim.name: value for dim, value in heard if not math.isnan(value)},
         "notes": [note._asdict() for note in event.notes],
         "suffix_link": int(oracle.suffix_link[state]),
@@ -138,11 +136,16 @@ def _memory(content: Mapping[str, Any]) -> Memory:
     ValueError, TypeError, OverflowError
         Something is missing, unknown, of another type, or contradicts the rest.
     """
-    _require_names(content, _HEAD, "the file")
-    dims = [_require_names(dim, _DIM, "a dimension") for dim in _listed(content["dims"], "dims")]
+    strict.named(content, _HEAD, "the file")
+    dims = [
+        strict.named(dim, _DIM, "a dimension") for dim in strict.listed(content["dims"], "dims")
+    ]
     if [(dim["name"], dim["unit"]) for dim in dims] != [tuple(dim) for dim in EVENT_DIMS]:
         raise ValueError(f"dims must be those of an event, {', '.join(DIM_INDEX)}")
-    rows = [_numbers(row, "a centroid") for row in _listed(content["centroids"], "centroids")]
+    rows = [
+        strict.numbers(row, "a centroid")
+        for row in strict.listed(content["centroids"], "centroids")
+    ]
     if len({len(row) for row in rows}) != 1:
         raise ValueError("centroids must be one or more of equal length")
     centroids = np.array(rows, np.float32)
@@ -150,16 +153,16 @@ def _memory(content: Mapping[str, Any]) -> Memory:
         centroids=centroids,
         metric=EventMetric(
             token_distance=token_distances(centroids),
-            scale=np.array([_number(dim["scale"], "scale") for dim in dims]),
-            weight=np.array([_number(dim["weight"], "weight") for dim in dims]),
-            period=np.array([_number_or(math.inf, dim["period"], "period") for dim in dims]),
+            scale=np.array([strict.number(dim["scale"], "scale") for dim in dims]),
+            weight=np.array([strict.number(dim["weight"], "weight") for dim in dims]),
+            period=np.array([strict.number_or(math.inf, dim["period"], "period") for dim in dims]),
         ),
-        threshold=_number_or(math.inf, content["threshold"], "threshold"),
+        threshold=strict.number_or(math.inf, content["threshold"], "threshold"),
         provenance=_provenance(content["provenance"]),
     )
     records = [
-        _require_names(record, _EVENT, f"event {state}")
-        for state, record in enumerate(_listed(content["events"], "events"), start=1)
+        strict.named(record, _EVENT, f"event {state}")
+        for state, record in enumerate(strict.listed(content["events"], "events"), start=1)
     ]
     memory.extend([_event(record, state) for state, record in enumerate(records, start=1)])
     for state, record in enumerate(records, start=1):
@@ -173,14 +176,17 @@ def _memory(content: Mapping[str, Any]) -> Memory:
 
 def _provenance(record: Any) -> Provenance:
     """Read the provenance."""
-    values = _require_names(record, {field.name for field in fields(Provenance)}, "provenance")
+    values = strict.named(record, {field.name for field in fields(Provenance)}, "provenance")
     for name in ("encoder", "created", "program_version"):
-        _text(values[name], name)
-    for name, value in _mapping(values["listener"], "listener").items():
-        _number(value, name)
-    sources = tuple(_text(text, "a source") for text in _listed(values["sources"], "sources"))
+        strict.text(values[name], name)
+    for name, value in strict.mapping(values["listener"], "listener").items():
+        strict.number(value, name)
+    sources = tuple(
+        strict.text(text, "a source") for text in strict.listed(values["sources"], "sources")
+    )
     hashes = tuple(
-        _text(text, "a hash") for text in _listed(values["source_sha256"], "source_sha256")
+        strict.text(text, "a hash")
+        for text in strict.listed(values["source_sha256"], "source_sha256")
     )
     if len(hashes) != len(sources):
         raise ValueError(f"there are {len(hashes)} hashes for {len(sources)} sources, need equal")
@@ -192,99 +198,30 @@ def _event(record: Mapping[str, Any], state: int) -> Event:
     if record["state"] != state:
         raise ValueError(f"event {state} calls itself state {record['state']!r}")
     frame = np.full(len(EVENT_DIMS), np.nan, np.float32)
-    for name, value in _mapping(record["frame"], "frame").items():
+    for name, value in strict.mapping(record["frame"], "frame").items():
         if name not in DIM_INDEX:
             raise ValueError(f"event {state}: frame has no dimension {name!r}")
-        frame[DIM_INDEX[name]] = _number(value, name)
+        frame[DIM_INDEX[name]] = strict.number(value, name)
     return Event(
         frame=frame,
-        notes=tuple(_note(note, state) for note in _listed(record["notes"], "notes")),
-        pitch=_number_or(math.nan, record["pitch"], "pitch"),
-        level_db=_number_or(math.nan, record["level_db"], "level_db"),
-        velocity=_number_or(math.nan, record["velocity"], "velocity"),
-        onset_s=_number(record["onset_s"], "onset_s"),
-        duration_s=_number(record["duration_s"], "duration_s"),
-        source=_whole(record["source"], "source"),
+        notes=tuple(_note(note, state) for note in strict.listed(record["notes"], "notes")),
+        pitch=strict.number_or(math.nan, record["pitch"], "pitch"),
+        level_db=strict.number_or(math.nan, record["level_db"], "level_db"),
+        velocity=strict.number_or(math.nan, record["velocity"], "velocity"),
+        onset_s=strict.number(record["onset_s"], "onset_s"),
+        duration_s=strict.number(record["duration_s"], "duration_s"),
+        source=strict.whole(record["source"], "source"),
     )
 
 
 def _note(record: Any, state: int) -> Note:
     """Read a note."""
-    _require_names(record, set(Note._fields), f"a note of event {state}")
+    strict.named(record, set(Note._fields), f"a note of event {state}")
     return Note(
-        _whole(record["pitch"], "pitch"),
-        _whole(record["velocity"], "velocity"),
-        _number(record["duration_s"], "duration_s"),
+        strict.whole(record["pitch"], "pitch"),
+        strict.whole(record["velocity"], "velocity"),
+        strict.number(record["duration_s"], "duration_s"),
     )
-
-
-def _require_names(record: Any, names: set[str], what: str) -> Mapping[str, Any]:
-    """Refuse a record that has not exactly these names."""
-    given = set(_mapping(record, what))
-    if given != names:
-        lacking, unknown = sorted(names - given), sorted(given - names)
-        need = f"lacks {lacking[0]!r}" if lacking else f"has an unknown {unknown[0]!r}"
-        raise ValueError(f"{what} {need}")
-    return record  # type: ignore[no-any-return]
-
-
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{what} must be an object, got {type(value).__name__}")
-    return value
-
-
-def _listed(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{what} must be a list, got {type(value).__name__}")
-    return value
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be text, got {value!r}")
-    return value
-
-
-def _whole(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{what} must be a whole number, got {value!r}")
-    return value
-
-
-def _number(value: Any, what: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{what} must be a number, got {value!r}")
-    return float(value)
-
-
-def _number_or(null: float, value: Any, what: str) -> float:
-    return null if value is None else _number(value, what)
-
-
-def _numbers(values: Any, what: str) -> list[float]:
-    return [_number(value, what) for value in _listed(values, what)]
-
-
-def _or_null(value: float) -> float | None:
-    """Give a number as JSON has it, which knows neither NaN nor ∞."""
-    return value if math.isfinite(value) else None
-
-
-def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, each named once."""
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("a name occurs twice in one object")
-    return record
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _refused(path: Path, why: str) -> MemoryFileError:

@@ -15,7 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.bf16_parts import in_parts
+
 Product = Callable[[Tensor], Tensor]
+
+N_ROWS = 64
+"""Of a usual product, which the layout of weights is made for; others cost no more by it."""
 
 # Where Linux has huge pages, large tensors lie in them: all weights are read once a pass, and
 # finding the addresses of small pages takes 4 % of it. Torch looks when it first allocates.
@@ -30,6 +35,16 @@ class Arithmetic(Protocol):
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Bring a float32 tensor to this precision and device."""
+        ...
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Give values' means, weighted by how well their keys fit a query.
+
+        Parameters
+        ----------
+        query, key, value
+            [shape=(n, n_heads, n_steps, dim)].
+        """
         ...
 
     def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
@@ -56,7 +71,8 @@ class Arithmetic(Protocol):
         Parameters
         ----------
         frames, weight, bias
-            [shape=(n, n_frames)], [shape=(n_out, kernel)] and [shape=(n_out,)], float32.
+            [shape=(n, n_frames)], [shape=(n, n_out, kernel)] and [shape=(n, n_out)], float32:
+            each window's own. `Prepacked` takes one window.
         """
         ...
 
@@ -68,6 +84,7 @@ class Arithmetic(Protocol):
         stride: int = 1,
         padding: int = 0,
         n_groups: int = 1,
+        n_steps: int = N_ROWS,
     ) -> Product:
         """Make GELU of a convolution over the steps of x [shape=(n, n_steps, n_in)].
 
@@ -75,6 +92,8 @@ class Arithmetic(Protocol):
         ----------
         weight, bias
             [shape=(n_out, n_in / n_groups, kernel)] and [shape=(n_out,)], float32.
+        n_steps
+            Of x: others can be slower, of several groups a hundred times.
         """
         ...
 
@@ -90,12 +109,20 @@ class Plain:
         """Bring a tensor to this precision and device."""
         return tensor.to(self.device, self.dtype)
 
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend, as `Arithmetic` has it."""
+        if self.device.type != "mps":
+            return functional.scaled_dot_product_attention(query, key, value)
+        # torch's own is silently wrong there: of permuted heads (2.8 to 2.11, pytorch#181133), and
+        # of at most 8 queries with keys that are no multiple of 32 (2.9, pytorch#169222)
+        return _attend(query, key, value)
+
     def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
         """Make a product, as `Arithmetic` has it."""
         weight, bias = self.keep(weight), self.keep(bias)
 
         def product(x: Tensor) -> Tensor:
-            y = functional.linear(x, weight, bias)
+            y = functional.linear(x.contiguous(), weight, bias)
             return functional.gelu(y) if is_gelu else y
 
         return product
@@ -109,8 +136,8 @@ class Plain:
         self, frames: Tensor, weight: Tensor, bias: Tensor, *, stride: int
     ) -> Tensor:
         """Compute a first convolution, as `Arithmetic` has it."""
-        patches = frames.unfold(-1, weight.shape[1], stride)
-        return self.keep(functional.gelu(functional.linear(patches, weight, bias)))
+        patches = frames.unfold(1, weight.shape[2], stride).contiguous()
+        return self.keep(functional.gelu(torch.baddbmm(bias[:, None], patches, weight.mT)))
 
     def convolution(
         self,
@@ -120,14 +147,12 @@ class Plain:
         stride: int = 1,
         padding: int = 0,
         n_groups: int = 1,
+        n_steps: int = N_ROWS,
     ) -> Product:
         """Make a convolution, as `Arithmetic` has it."""
         if n_groups == 1:
             return _by_rows(self, weight, bias, stride, padding)
-        weight, bias = self.keep(weight), None if bias is None else self.keep(bias)
-        return lambda x: (
-            functional.gelu(functional.conv1d(x.mT, weight, bias, stride, padding, 1, n_groups)).mT
-        )
+        return _by_groups(self, weight, bias, stride, padding, n_groups)
 
 
 class Prepacked:
@@ -137,31 +162,32 @@ class Prepacked:
     ----------
     dtype
         Float32 or bfloat16.
-    n_rows
-        Rows of a usual product: what the layout is chosen for.
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, dtype: torch.dtype, n_rows: int) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self._n_rows = n_rows
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Bring a tensor to this precision."""
         return tensor.to(self.dtype)
 
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend, as `Arithmetic` has it."""
+        return functional.scaled_dot_product_attention(query, key, value)
+
     def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
         """Make a product, as `Arithmetic` has it."""
         bias = self.keep(bias)
-        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
+        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), N_ROWS)
         after = _after(is_gelu=is_gelu)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
 
     def linear_added(self, weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         """Make a product that is added, as `Arithmetic` has it."""
         bias = self.keep(bias)
-        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), self._n_rows)
+        packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), N_ROWS)
         return lambda x, y: torch.ops.mkldnn._linear_pointwise.binary(x, y, packed, bias, "add")
 
     def gelu_of_patches(
@@ -171,9 +197,9 @@ class Prepacked:
         product = torch.ops.mkldnn._linear_pointwise
         after = _after(is_gelu=True)
         result: Tensor = (
-            product(frames.unfold(-1, weight.shape[1], stride), weight, bias, *after)
+            product(frames.unfold(1, weight.shape[2], stride), weight[0], bias[0], *after)
             if self.dtype == torch.float32
-            else product(*_in_parts(frames, weight, bias, stride), None, *after)
+            else product(*in_parts(frames, weight[0], bias[0], stride), None, *after)
         )
         return result
 
@@ -185,6 +211,7 @@ class Prepacked:
         stride: int = 1,
         padding: int = 0,
         n_groups: int = 1,
+        n_steps: int = N_ROWS,
     ) -> Product:
         """Make a convolution, as `Arithmetic` has it."""
         if n_groups == 1:
@@ -196,7 +223,7 @@ class Prepacked:
         # one row of an image whose channels come last
         shape = ([0, padding], [1, stride], [1, 1], n_groups)
         packed = torch.ops.mkldnn._reorder_convolution_weight(
-            weight[:, :, None], *shape, [1, n_in, 1, stride * self._n_rows]
+            weight[:, :, None], *shape, [1, n_in, 1, n_steps]
         )
         after = _after(is_gelu=True)
 
@@ -207,6 +234,12 @@ class Prepacked:
             return self.keep(result)
 
         return product
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend by products of dense arrays."""
+    fit = (query * query.shape[-1] ** -0.5).contiguous() @ key.mT.contiguous()
+    return torch.softmax(fit, -1) @ value.contiguous()
 
 
 def _by_rows(
@@ -229,33 +262,33 @@ def _by_rows(
     return convolution
 
 
-N_PARTS = 3
-"""Bfloat16 numbers that add up to a float32: 24 bits are three times 8."""
+def _by_groups(
+    arithmetic: Arithmetic,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    padding: int,
+    n_groups: int,
+) -> Product:
+    """Make a convolution of several groups as one product a group, side by side."""
+    n_out, n_each, kernel = weight.shape
+    rows = weight.view(n_groups, -1, n_each, kernel).mT.reshape(n_groups, -1, kernel * n_each)
+    columns = arithmetic.keep(rows.mT.contiguous())
+    bias = arithmetic.keep(torch.zeros(n_out) if bias is None else bias)
 
+    def convolution(x: Tensor) -> Tensor:
+        x = functional.pad(x, (0, 0, padding, padding))
+        n, n_steps = len(x), (x.shape[1] - kernel) // stride + 1
+        x = x.view(n, -1, n_groups, n_each).permute(2, 0, 1, 3).contiguous()
+        patches = x.as_strided(
+            (n_groups, n, n_steps, kernel * n_each),
+            (x.stride(0), x.stride(1), stride * n_each, 1),
+        )
+        y = patches.reshape(n_groups, n * n_steps, -1) @ columns
+        y = y.view(n_groups, n, n_steps, -1).permute(1, 2, 0, 3).reshape(n, n_steps, n_out)
+        return functional.gelu(y + bias)
 
-def _in_parts(frames: Tensor, weight: Tensor, bias: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Give factors in bfloat16 whose product is a convolution as float32 would have it.
-
-    What is below the last bit is left out. A kernel of 10 makes 63 columns, which AMX reads as two
-    tiles: 1.5 ms for a second of sound, where the product in float32 takes 4.4.
-    """
-    pairs = [(i, j) for i in range(N_PARTS) for j in range(N_PARTS - i)]
-    patches = [part.unfold(-1, weight.shape[1], stride) for part in _parts(frames)]
-    of_weight = _parts(weight)
-    ones = torch.ones((), dtype=torch.bfloat16).expand(*patches[0].shape[:-1], N_PARTS)
-    return (
-        torch.cat([*(patches[i] for i, _ in pairs), ones], -1),
-        torch.cat([*(of_weight[j] for _, j in pairs), *_parts(bias[:, None])], -1),
-    )
-
-
-def _parts(x: Tensor) -> list[Tensor]:
-    """Split float32 into bfloat16 numbers that add up to it, the largest first."""
-    parts = []
-    for _ in range(N_PARTS):
-        parts.append(x.to(torch.bfloat16))
-        x = x - parts[-1]
-    return parts
+    return convolution
 
 
 def _after(*, is_gelu: bool) -> tuple[str, list[float], str]:

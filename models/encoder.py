@@ -42,7 +42,7 @@ class EncoderSpec:
         The layer read out, 0 being the input of the first, or several of them; None where there
         are no layers. Several of which there is one are that one.
     layer_weights
-        Of several layers' mean; empty where they stand side by side.
+        Of several layers' mean; empty where they stand side by side, and for one layer.
     pooling
         How a window's steps become one vector.
     shorter_frames
@@ -74,8 +74,9 @@ class EncoderSpec:
         for key in ("rate_hz", "window_frames", "dim"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key} is {getattr(self, key)}, needs at least 1")
-        if isinstance(self.layer, tuple) and len(self.layer) == 1:
-            object.__setattr__(self, "layer", self.layer[0])
+        if len(self.layers) == 1:
+            object.__setattr__(self, "layer", self.layers[0])
+            object.__setattr__(self, "layer_weights", ())
         if any(layer < 0 for layer in self.layers):
             raise ValueError(f"layer is {self.layer}, needs 0 or more")
         if not all(1 <= n < self.window_frames for n in self.shorter_frames):

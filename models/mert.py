@@ -6,7 +6,7 @@ values, weight norm resolved at load, no layer beyond the last that is read. It 
 that owns the encoder, and knows nothing of audio files, pooling or where its weights come from.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ Read = Callable[[Iterable[str]], Mapping[str, Tensor]]
 
 
 class Mert:
-    """A model of HuBERT-base's shape.
+    """A model of HuBERT-base's shape, of which encoders that read the same weights share one.
 
     Parameters
     ----------
@@ -30,21 +30,11 @@ class Mert:
         What it computes with.
     read
         Where its tensors come from; asked for one piece after another, and never for two at once.
-    n_layers
-        How many of its transformer layers are needed.
-    n_steps
-        Of the longest window it will hear.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        arithmetic: Arithmetic,
-        read: Read,
-        *,
-        n_layers: int,
-        n_steps: int,
-    ) -> None:
+    def __init__(self, architecture: Architecture, arithmetic: Arithmetic, read: Read) -> None:
+        self._architecture = architecture
+        self._arithmetic = arithmetic
         tensors = read(architecture.front_shapes())
         self._first = _First(architecture, arithmetic, tensors)
         self._convolutions = [
@@ -62,44 +52,64 @@ class Mert:
             else lambda x: x
         )
         self._projection = arithmetic.linear(*_pair(tensors, "feature_projection.projection"))
-        self._position = _position(architecture, arithmetic, tensors, n_steps)
         self._norm = _norm(architecture, arithmetic, tensors, "encoder.layer_norm")
-        del tensors
-        self._layers = [
-            _Layer(architecture, arithmetic, read(architecture.layer_shapes(index)), index)
-            for index in range(n_layers)
-        ]
+        self._positions: dict[int, Product] = {}
+        self._layers: list[_Layer] = []
 
-    def __call__(self, frames: Tensor, n_newest: int) -> list[Tensor]:
-        """Hear windows.
+    def prepare(self, read: Read, *, n_layers: int, n_steps: int) -> None:
+        """Load what a pass needs and is not there yet.
+
+        Parameters
+        ----------
+        n_layers
+            Transformer layers in it.
+        n_steps
+            Of its windows.
+        """
+        if n_steps not in self._positions:
+            self._positions[n_steps] = _position(
+                self._architecture, self._arithmetic, read, n_steps
+            )
+        for index in range(len(self._layers), n_layers):
+            tensors = read(self._architecture.layer_shapes(index))
+            self._layers.append(_Layer(self._architecture, self._arithmetic, tensors, index))
+
+    def __call__(self, frames: Tensor, *, layers: Collection[int], n_newest: int) -> list[Tensor]:
+        """Hear windows, for which `prepare` was called.
 
         Parameters
         ----------
         frames
             [shape=(n, n_frames), float32], normalised as the checkpoint wants it, on the device.
+        layers
+            Which are read; 0 is what enters the first, and none after the last is computed.
         n_newest
-            Steps that are read; no later layer hears the last one's other steps.
+            Steps that are read; of the last layer there are no others.
 
         Returns
         -------
         list of Tensor
-            The newest steps of what enters the first layer, and of what each layer makes of it
-            [shape=(n, n_newest, dim)].
+            The newest steps of each of those layers [shape=(n, n_newest, dim)].
         """
-        # one after the other: what a window makes of the first convolutions stays in the cache
-        x = torch.cat([self._convolve(window) for window in frames.split(1)])
+        x = self._convolve(frames)
         x = self._projection(self._projection_norm(x))
+        n_steps = x.shape[1]
         # an even kernel gives one step too many
-        x = self._norm(x + self._position(x)[:, : x.shape[1]])
-        states = [x]
-        for layer in self._layers:
-            x = layer(x, n_newest if layer is self._layers[-1] else x.shape[1])
-            states.append(x)
-        return [state[:, -n_newest:] for state in states]
+        x = self._norm(x + self._positions[n_steps](x)[:, :n_steps])
+        read = {0: x[:, -n_newest:]}
+        last = max(layers)
+        for index, layer in enumerate(self._layers[:last], 1):
+            x = layer(x, n_newest if index == last else n_steps)
+            if index in layers:
+                read[index] = x[:, -n_newest:]
+        return [read[index] for index in layers]
 
-    def _convolve(self, window: Tensor) -> Tensor:
-        """Give one window's features [shape=(1, n_steps, n_out)]."""
-        x = self._first(window)
+    def _convolve(self, frames: Tensor) -> Tensor:
+        """Give windows' features [shape=(n, n_steps, n_out)]."""
+        if self._arithmetic.device.type == "cpu" and len(frames) > 1:
+            # one after the other: what a window makes of the first ones stays in the cache
+            return torch.cat([self._convolve(window) for window in frames.split(1)])
+        x = self._first(frames)
         for convolution in self._convolutions:
             x = convolution(x)
         return x
@@ -123,16 +133,17 @@ class _First:
         gain, bias = _pair(tensors, f"{at}.layer_norm")
         self._gain, self._bias = gain.to(arithmetic.device), bias.to(arithmetic.device)
 
-    def __call__(self, window: Tensor) -> Tensor:
-        """Hear one window [shape=(1, n_frames)]."""
-        patches = window.unfold(1, self._weight.shape[1], self._stride)[0]  # (n_steps, kernel)
-        mean = patches.mean(0)
-        centred = patches - mean
-        covariance = centred.T @ centred / len(centred)
-        variance = ((self._weight @ covariance) * self._weight).sum(1)
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Hear windows [shape=(n, n_frames)]."""
+        patches = frames.unfold(1, self._weight.shape[1], self._stride)  # (n, n_steps, kernel)
+        mean = patches.mean(1)
+        centred = patches - mean[:, None]
+        covariance = centred.mT @ centred / centred.shape[1]
+        variance = ((self._weight @ covariance) * self._weight).sum(2)  # (n, n_out)
         gain = self._gain * torch.rsqrt(variance + NORM_EPSILON)
-        weight, bias = self._weight * gain[:, None], self._bias - gain * (self._weight @ mean)
-        return self._arithmetic.gelu_of_patches(window, weight, bias, stride=self._stride)
+        weight = self._weight * gain[:, :, None]
+        bias = self._bias - gain * (mean @ self._weight.T)
+        return self._arithmetic.gelu_of_patches(frames, weight, bias, stride=self._stride)
 
 
 NORM_EPSILON = 1e-5
@@ -154,6 +165,7 @@ class _Layer:
         self._attended = arithmetic.linear(
             *_joined(_pair(tensors, f"{at}.attention.{name}_proj") for name in "qkv")
         )
+        self._attend = arithmetic.attend
         self._out = arithmetic.linear_added(*_pair(tensors, f"{at}.attention.out_proj"))
         self._norm = _norm(architecture, arithmetic, tensors, f"{at}.layer_norm")
         self._widen = arithmetic.linear(
@@ -165,19 +177,16 @@ class _Layer:
     def __call__(self, x: Tensor, n_newest: int) -> Tensor:
         """Give the newest steps, which attend to all."""
         n, n_steps, dim = x.shape
-        heads = self._attended(x).view(n, n_steps, 3, self._n_heads, dim // self._n_heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query[:, :, -n_newest:], key, value)
+        heads = self._attended(x).view(n, n_steps, 3 * self._n_heads, dim // self._n_heads)
+        query, key, value = heads.transpose(1, 2).chunk(3, 1)
+        mixed = self._attend(query[:, :, -n_newest:], key, value)
         mixed = mixed.transpose(1, 2).reshape(n, n_newest, dim)
         x = self._norm(self._out(mixed, x[:, -n_newest:].contiguous()))
         return self._final_norm(self._narrow(self._widen(x), x))
 
 
 def _position(
-    architecture: Architecture,
-    arithmetic: Arithmetic,
-    tensors: Mapping[str, Tensor],
-    n_steps: int,
+    architecture: Architecture, arithmetic: Arithmetic, read: Read, n_steps: int
 ) -> Product:
     """Make the positional convolution, without the taps that never meet a step.
 
@@ -185,17 +194,22 @@ def _position(
     the 128 taps would multiply padding only.
     """
     at = "encoder.pos_conv_embed.conv"
-    gain = tensors[f"{at}.parametrizations.weight.original0"]
-    direction = tensors[f"{at}.parametrizations.weight.original1"]
+    names = [f"{at}.{name}" for name in ("bias", *POSITION_WEIGHTS)]
+    bias, gain, direction = map(read(names).__getitem__, names)
     weight = direction * (gain / direction.norm(dim=(0, 1), keepdim=True))
     centre = architecture.position_kernel // 2
     reach = min(n_steps - 1, centre)
     return arithmetic.convolution(
         weight[:, :, centre - reach : centre + reach + 1].contiguous(),
-        tensors[f"{at}.bias"],
+        bias,
         padding=reach,
         n_groups=architecture.position_groups,
+        n_steps=n_steps,
     )
+
+
+POSITION_WEIGHTS = ("parametrizations.weight.original0", "parametrizations.weight.original1")
+"""Magnitude and direction, which together are the weights."""
 
 
 def _norm(

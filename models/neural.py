@@ -9,6 +9,7 @@ computes; its CPU threads are set when it is loaded, so that a core stays free.
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.architecture import MERT_HUB_ID, Architecture
-from models.checkpoint import read_checkpoint
+from models.checkpoint import Checkpoint, read_checkpoint
 from models.cpu_cores import CpuCores
 from models.cuda_graph import CudaGraphs
 from models.encoder import MERT, EncoderSpec, check_windows
@@ -31,8 +32,8 @@ DEFAULT_POOLING: Final = "newest-100ms"
 VARIANCE_FLOOR: Final = 1e-7
 """As transformers' Wav2Vec2FeatureExtractor has it."""
 
-MAX_PASS_S: Final = 8.0
-"""Sound in one pass: more is no faster, and its first convolution alone fills 40 MB in bf16."""
+MAX_PASS_S: Final = {"cpu": 8.0, "mps": 8.0, "cuda": 32.0}
+"""Sound in one pass: more is no faster, and its first convolution alone fills 5 MB a second."""
 
 
 def default_layer(n_layers: int) -> int:
@@ -67,7 +68,7 @@ class NeuralEncoder:
             self._embed = CudaGraphs(embed, spec.window_frames)
         elif self.device == "cpu" and n_threads > 1:
             self._embed = CpuCores(embed.on_host, n_threads)
-        max_batch = int(MAX_PASS_S * spec.rate_hz) // spec.window_frames
+        max_batch = int(MAX_PASS_S[self.device] * spec.rate_hz) // spec.window_frames
         self._max_batch = max(max_batch, 1)
 
     @classmethod
@@ -145,15 +146,11 @@ class NeuralEncoder:
             pooling=pooling,
             precision=precision,
         )
-        n_steps = model.n_steps(windows[0])
+        hear = _model_of(checkpoint, precision, where)
+        for n in windows:
+            hear.prepare(checkpoint.tensors.read, n_layers=max(layers), n_steps=model.n_steps(n))
         embed = _Embed(
-            Mert(
-                model,
-                arithmetic(precision, where, n_steps),
-                checkpoint.tensors.read,
-                n_layers=max(layers),
-                n_steps=n_steps,
-            ),
+            hear,
             spec,
             layers,
             {n: torch.from_numpy(of_steps).to(where) for n, of_steps in weights.items()},
@@ -165,7 +162,7 @@ class NeuralEncoder:
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed windows, as `models.encoder.Encoder` has it.
 
-        They go in passes of powers of two, so that few shapes occur, and of `MAX_PASS_S` at most.
+        They go in passes of powers of two, so that few shapes occur, of `MAX_PASS_S` at most.
         A window's embedding depends on its batch by rounding only (below 1e-5, relative, in fp32).
 
         Raises
@@ -236,8 +233,8 @@ class _Embed:
             frames = frames - frames.mean(1, keepdim=True)
             variance = frames.square().mean(1, keepdim=True)
             frames = frames / torch.sqrt(variance + VARIANCE_FLOOR)
-        states = self._hear(frames, len(weights))
-        pooled = [weights @ states[layer].float() for layer in self._layers]
+        heard = self._hear(frames, layers=self._layers, n_newest=len(weights))
+        pooled = [weights @ steps.float() for steps in heard]
         if not self._layer_weights:
             return torch.cat(pooled, 1)
         total = sum(self._layer_weights)
@@ -245,6 +242,18 @@ class _Embed:
             (w / total * p for w, p in zip(self._layer_weights, pooled, strict=True)),
             start=torch.zeros_like(pooled[0]),
         )
+
+
+_IN_USE: WeakValueDictionary[tuple[str, str, str], Mert] = WeakValueDictionary()
+
+
+def _model_of(checkpoint: Checkpoint, precision: str, where: torch.device) -> Mert:
+    """Give the model that all encoders of a checkpoint share in a precision on a device."""
+    key = (checkpoint.revision, precision, where.type)
+    if (model := _IN_USE.get(key)) is None:
+        model = Mert(checkpoint.architecture, arithmetic(precision, where), checkpoint.tensors.read)
+        _IN_USE[key] = model
+    return model
 
 
 def _layers(
@@ -282,8 +291,10 @@ def _windows_frames(
     return windows
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell it from other mistakes; only CUDA's has a type of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        said in str(error) for said in ("out of memory", "can't allocate memory")
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell it from other mistakes, also where a recording of a pass could not be ended for it."""
+    return error is not None and (
+        isinstance(error, torch.OutOfMemoryError)
+        or any(said in str(error) for said in ("out of memory", "can't allocate memory"))
+        or _is_out_of_memory(error.__context__)
     )

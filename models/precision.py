@@ -44,7 +44,7 @@ def choose_device(device: str) -> torch.device:
 def precisions(device: torch.device) -> tuple[str, ...]:
     """List what a device computes in, the exact one first."""
     if device.type == "cuda":
-        return ("fp32", "bf16", "fp16") if torch.cuda.is_bf16_supported() else ("fp32", "fp16")
+        return ("fp32", "bf16", "fp16") if _has_cuda_bf16() else ("fp32", "fp16")
     if device.type == "mps":
         return ("fp32", "fp16")
     return ("fp32", "bf16") if _has_bf16_kernels() else ("fp32",)
@@ -65,7 +65,9 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """
     known = precisions(device)
     if precision == "auto":
-        return min(known, key=lambda name: _probe_s(arithmetic(name, device, PROBE_DIM)))
+        if "bf16" in known:  # as fast as fp16, and nothing that fits float32 is too large for it
+            known = tuple(name for name in known if name != "fp16")
+        return min(known, key=lambda name: _probe_s(arithmetic(name, device)))
     if precision not in known:
         raise EncoderError(
             f"this machine's {device.type} does not compute in {precision}: choose precision = "
@@ -74,17 +76,16 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def arithmetic(precision: str, device: torch.device, n_rows: int) -> Arithmetic:
-    """Make the fastest arithmetic of a precision on a device.
-
-    Parameters
-    ----------
-    n_rows
-        Rows of a usual product.
-    """
+def arithmetic(precision: str, device: torch.device) -> Arithmetic:
+    """Make the fastest arithmetic of a precision on a device."""
     if device.type == "cpu" and torch.backends.mkldnn.is_available():
-        return Prepacked(DTYPES[precision], n_rows)
+        return Prepacked(DTYPES[precision])
     return Plain(DTYPES[precision], device)
+
+
+def _has_cuda_bf16() -> bool:
+    """Say whether it is in the hardware: emulated, it is slower than float32."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _has_bf16_kernels() -> bool:

@@ -1,6 +1,7 @@
 import json
 import math
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from transformers import HubertModel, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from models.audio_file import AudioFile
 from models.errors import EncoderError, WeightsError
-from models.neural import NeuralEncoder
+from models.mert import Mert
+from models.neural import _IN_USE, NeuralEncoder
 from models.precision import precisions
 from models.standin import write_stand_in
 from models.tensor_file import TensorFile
@@ -151,6 +153,37 @@ def test_several_layers_stand_side_by_side_or_are_averaged(tiny: Path) -> None:
     assert len({both.spec, mixed.spec, load(tiny, layer=1).spec}) == 3
 
 
+def test_one_layer_in_a_list_with_a_weight_is_that_layer(tiny: Path) -> None:
+    """However it is written, and whatever it is weighted with."""
+    windows = noise(1, 12_000)
+    one, listed = load(tiny, layer=2), load(tiny, layer=(2,), layer_weights=(3.0,))
+    assert listed.spec == one.spec
+    assert np.array_equal(listed.encode(windows), one.encode(windows))
+
+
+def test_encoders_of_one_checkpoint_share_its_weights(folder: Path) -> None:
+    """A deeper one adds its layers, another window its positions; the last one frees them all."""
+    first = load(folder, layer=1, window_s=0.5)
+    alone = first.encode(noise(1, 12_000))
+    (model,) = in_use(first)
+    layers = list(model._layers)
+    deeper = load(folder, layer=3, window_s=0.25)
+    assert in_use(first) == [model]
+    assert (len(layers), len(model._layers)) == (1, 3)
+    assert model._layers[0] is layers[0]
+    assert np.array_equal(first.encode(noise(1, 12_000)), alone)
+    expected = reference_layers(folder, noise(1, 6_000))[3][:, -8:].mean(axis=1)
+    assert relative_error(deeper.encode(noise(1, 6_000)), expected) < 1e-5
+    gone = weakref.ref(model)
+    del model, layers, first, deeper
+    assert gone() is None
+
+
+def in_use(encoder: NeuralEncoder) -> list[Mert]:
+    """Give the models of an encoder's checkpoint that are in memory."""
+    return [model for key, model in _IN_USE.items() if key[0] == encoder.spec.revision]
+
+
 def test_several_windows_end_together_and_stand_side_by_side(tiny: Path) -> None:
     """The longest first, however they were named."""
     windows = noise(2, 12_000)
@@ -184,7 +217,10 @@ def test_out_of_memory_halves_the_batch_and_then_says_what_to_do(
     def small(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         sizes.append(len(batch))
         if len(batch) > limit:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            try:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            finally:
+                raise RuntimeError("the recording was invalidated")  # as a CUDA graph ends then
         return embed(batch)
 
     monkeypatch.setattr(encoder, "_embed", small)

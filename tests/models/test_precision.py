@@ -52,6 +52,14 @@ def test_auto_takes_the_fastest_by_measuring(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_precision("auto", CPU) == "bf16"
 
 
+def test_auto_takes_no_fp16_where_there_is_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no slower, and nothing overflows."""
+    monkeypatch.setattr(precision, "_probe_s", lambda candidate: candidate.dtype != torch.float16)
+    for known in (("fp32", "fp16"), ("fp32", "bf16", "fp16")):
+        monkeypatch.setattr(precision, "precisions", lambda device, known=known: known)
+        assert (choose_precision("auto", CPU) == "fp16") == ("bf16" not in known)
+
+
 def test_auto_measured_here_is_one_that_the_cpu_has() -> None:
     """The probe runs."""
     assert choose_precision("auto", CPU) in precisions(CPU)
@@ -61,7 +69,7 @@ def test_mps_computes_in_half_precision_by_its_own_products() -> None:
     """The seam to machines that the tests do not run on."""
     mps = torch.device("mps")
     assert precisions(mps) == ("fp32", "fp16")
-    chosen = arithmetic("fp16", mps, 37)
+    chosen = arithmetic("fp16", mps)
     assert isinstance(chosen, Plain)
     assert (chosen.dtype, chosen.device) == (torch.float16, mps)
 
@@ -70,6 +78,6 @@ def test_a_cpu_without_onednn_computes_plainly(monkeypatch: pytest.MonkeyPatch) 
     """As on Apple's processors; with it, weights are laid out once."""
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert precisions(CPU) == ("fp32",)
-    assert isinstance(arithmetic("fp32", CPU, 37), Plain)
+    assert isinstance(arithmetic("fp32", CPU), Plain)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    assert isinstance(arithmetic("fp32", CPU, 37), Prepacked)
+    assert isinstance(arithmetic("fp32", CPU), Prepacked)

@@ -63,7 +63,8 @@ doctor         ``python -m realtime.doctor``: whether this machine can play, and
 examination    … its input, MIDI and encoder, tried
 machine        … what its system grants
 histogram      percentiles that cost nothing to write
-report         what was measured, as a table and as JSON
+report         what was measured
+report_text    … in words and as a table
 recording      a performance kept: sound, notes and every decision
 recorder       … by a thread of its own
 session        … and read back
@@ -138,6 +139,7 @@ __all__ = [
     "repertoire",
     "replay",
     "report",
+    "report_text",
     "responder",
     "returning_port",
     "ring",

@@ -31,6 +31,9 @@ BEAT_S: Final = 1.0
 N_NOTES: Final = 256
 N_TALLIES: Final = 64
 _ABOUT_BYTES: Final = 4096
+_MODES_BYTES: Final = 256
+_N_MODES: Final = 16
+"""The newest are put up."""
 
 _COUNTERS: Final = tuple(f.name for f in fields(Performance) if f.type in (int, "int"))
 _HISTOGRAMS: Final = ("event_latency", "token_age", "heard", *STAGES)
@@ -45,6 +48,7 @@ _DTYPE: Final = np.dtype(
         ("histograms", np.int64, (len(_HISTOGRAMS), Histogram.N_WORDS)),
         ("tally_names", "S48", (N_TALLIES,)),
         ("tallies", np.int64, (N_TALLIES,)),
+        ("modes", f"S{_MODES_BYTES}"),
         ("n_notes", np.int64),
         ("notes", [("sent_ns", np.int64), ("pitch", np.int64)], (N_NOTES,)),
         ("about", f"S{_ABOUT_BYTES}"),
@@ -119,6 +123,7 @@ class Board:
         board["counters"][:] = [getattr(performance, name) for name in _COUNTERS]
         for words, histogram in zip(board["histograms"], _histograms(performance), strict=True):
             histogram.write_to(words)
+        board["modes"] = " ".join(performance.modes[-_N_MODES:]).encode()
         self._tally()
         board["beat_ns"] = monotonic_ns()
 
@@ -240,6 +245,7 @@ def read_board(path: Path) -> Reading | None:
         if name:
             group, _, said = name.decode(errors="replace").partition(":")
             getattr(performance, group)[said] = count
+    performance.modes = board["modes"].decode().split()
     n_notes = int(board["n_notes"])
     notes = np.roll(board["notes"], -(n_notes % N_NOTES))[N_NOTES - min(n_notes, N_NOTES) :]
     return Reading(

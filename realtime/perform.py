@@ -131,6 +131,7 @@ def perform(options: argparse.Namespace, tell: Tell, ready: Callable[[], None]) 
         "pace": options.pace,
         "input": file.path.name if source is None else source.name,
         "memory": str(repertoire),
+        "memories": list(map(str, repertoire.paths)),
         "encoder": "; ".join(str(recogniser.encoder.spec) for recogniser in recognisers),
         "target_ms": config.budget.target_ms,
     }

@@ -1,8 +1,8 @@
 """Report: what one performance measured, kept while it plays and shown at its end.
 
-Written on the loop thread only; the heartbeat and the final table read it. Writing costs an integer
-addition or one histogram bucket, and nothing is ever dropped: every event ends as one answer or as
-one counted reason.
+Written on the loop thread only; the heartbeat, the board and `realtime.report_text` read it.
+Writing costs an integer addition or one histogram bucket, and nothing is ever dropped: every event
+ends as one answer or as one counted reason.
 """
 
 import json
@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from rich.console import Console
-from rich.table import Table
 
 from models.terminal import Terminal
 from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
 from realtime.histogram import Histogram
 from realtime.input_level import ZEROS_DBFS
+from realtime.report_text import print_report
 from realtime.warm_up import WarmUp
 
 _log = structlog.get_logger()
@@ -195,76 +194,3 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def print_report(console: Console, report: dict[str, Any], budget: BudgetConfig) -> None:
-    """Show the latency table of a performance and, under it, what was counted."""
-    is_virtual = report.get("pace") == "free"
-    title = (
-        "Latency in virtual time, in which only listening takes any" if is_virtual else "Latency"
-    )
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "p50 ms", "p95 ms", "p99 ms", "max ms", "budget ms", ""):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for stage, budget_ms in budget.stages_ms.items():
-        table.add_row(*_row(stage, report["stages"][stage], budget_ms))
-    table.add_section()
-    table.add_row(*_row("event latency", report["event_latency_ms"], budget.target_ms))
-    table.add_row(*_row("token age", report["token_age_ms"], None))
-    table.add_row(*_row("heard of the note", report["heard_ms"], None))
-    console.print(table)
-    console.print(_counts(report), highlight=False)
-
-
-def _row(name: str, timing: dict[str, float], budget_ms: float | None) -> list[str]:
-    """Format one line of the table; the verdict is on p99."""
-    cells = [name, *(f"{timing[key]:.2f}" for key in ("p50", "p95", "p99", "max"))]
-    if budget_ms is None:
-        return [*cells, "", ""]
-    verdict = "[green]kept[/]" if timing["p99"] <= budget_ms else "[red]exceeded[/]"
-    return [*cells, f"{budget_ms:g}", verdict]
-
-
-def _counts(report: dict[str, Any]) -> str:
-    """Say in words how many events were answered, how, and what was lost."""
-    unanswered = sum(report["unanswered"].values())
-    reasons = ", ".join(f"{count} {reason}" for reason, count in report["unanswered"].items())
-    relaxed = ", ".join(f"{part} {count}" for part, count in report["relaxed"].items())
-    lines = [
-        f"{report['n_events']} events heard, {report['n_answers']} answered "
-        f"({report['considered_share']:.0%} considered)"
-        + (f", {unanswered} not ({reasons})" if unanswered else "")
-        + f"; played on {report['n_played_on']} times; {report['n_notes']} notes in all",
-        f"{report['n_learned']} events learned ({report['n_learned_without_token']} without a "
-        f"token); requests relaxed: {relaxed or 'none'}; modes: "
-        + (", ".join(report["modes"]) or "none"),
-        f"lost: {report['xruns']} xruns, {report['dropped_blocks']} dropped blocks, "
-        f"{report['silenced_samples']} silenced samples, {report['refused_records']} refused "
-        f"records, {report['skipped_windows']} skipped windows, {report['late_tokens']} late "
-        f"tokens, {report['late_notes']} late notes, {report['lost_outlets']} MIDI outlets",
-    ]
-    by_memory = report["answers_by"].values()
-    if len(by_memory) > 1:
-        lines.insert(1, f"answered from {report['memory']}: {', '.join(map(str, by_memory))} times")
-    lines += [
-        f"warm-up, {step['name']}: {step['state']}. {step['todo']}"
-        for step in report["warm_up"]
-        if step["state"] != "done"
-    ]
-    steps = report["hop_steps"]
-    if steps["down"]:
-        lines.append(
-            f"the encoder was late: its hop was stepped down {steps['down']} times and up again "
-            f"{steps['up']} times"
-        )
-    failures, returns = report["encoder_failures"], report["encoder_returns"]
-    if failures:
-        lines.append(
-            f"the encoder failed {failures} times and came back {returns} times; without it, "
-            "answers were reflexes"
-        )
-    if report["n_negative_timings"]:
-        lines.append(
-            f"{report['n_negative_timings']} timings were below 0: the clock of the input is wrong."
-        )
-    return "\n".join(lines)

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 import time
-from typing import Final
+from typing import Final, NoReturn
 
 from models.terminal import CommandLine, Terminal, plain_console, say_error
 from realtime.board import Reading, board_folder, read_boards
@@ -15,7 +15,8 @@ from realtime.budget import BudgetConfig
 from realtime.errors import LiveError
 from realtime.input_level import ZEROS_DBFS
 from realtime.monotonic import NS_PER_S, monotonic_ns
-from realtime.report import print_report
+from realtime.report import Performance
+from realtime.report_text import print_report
 
 WATCH_S: Final = 1.0
 LIFELESS_S: Final = 5.0
@@ -30,16 +31,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0 while a performance runs and lives."""
     options = _parser().parse_args(arguments)
     try:
+        if options.watch:
+            watch(options)
         show(options)
-        while options.watch:
-            time.sleep(WATCH_S)
-            show(options)
     except LiveError as error:
         say_error(plain_console(stderr=True), error)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def watch(options: argparse.Namespace) -> NoReturn:
+    """Show again and again how it goes, also from one performance to the next."""
+    while True:
+        try:
+            show(options)
+        except NoPerformanceError as error:
+            terminal = Terminal(stderr=options.json)
+            terminal.clear()
+            terminal.print(str(error), highlight=False, markup=False)
+        time.sleep(WATCH_S)
 
 
 def show(options: argparse.Namespace) -> None:
@@ -62,7 +74,8 @@ def show(options: argparse.Namespace) -> None:
     minutes, seconds = divmod(round((reading.beat_ns - reading.start_ns) / NS_PER_S), 60)
     terminal.print(
         f"Process {reading.pid} has been playing to {reading.about.get('input', 'its input')} for "
-        f"{minutes}:{seconds:02d}. The input is {_level(reading.performance.input_dbfs)}.",
+        f"{minutes}:{seconds:02d}. The input is {_level(reading.performance.input_dbfs)}."
+        + _failing(reading.performance),
         highlight=False,
         markup=False,
     )
@@ -101,6 +114,12 @@ def _level(input_dbfs: int) -> str:
     return "silent: every sample is 0" if input_dbfs == ZEROS_DBFS else f"at {input_dbfs} dBFS"
 
 
+def _failing(performance: Performance) -> str:
+    """Say how many encoders fail at the moment."""
+    n_failing = performance.n_encoder_failures - performance.n_encoder_returns
+    return f" {n_failing} of its encoders fail: answers are reflexes." if n_failing else ""
+
+
 def age_s(reading: Reading) -> float:
     """Return how old a reading is, in seconds."""
     return round((monotonic_ns() - reading.beat_ns) / NS_PER_S, 3)
@@ -114,7 +133,11 @@ def _parser() -> argparse.ArgumentParser:
         "latencies, answers, losses. It does not disturb it.",
         epilog="example: python -m realtime.status --watch",
     )
-    parser.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="again every second, until Ctrl-C, also from one performance to the next",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 

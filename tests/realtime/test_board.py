@@ -49,6 +49,7 @@ def a_performance() -> Performance:
     performance.stages["oracle"].record(200_000)
     performance.unanswered["no state answers"] = 2
     performance.relaxed["gesture_token"] = 1
+    performance.modes += ["shadow", "lead"]
     return performance
 
 

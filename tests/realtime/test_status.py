@@ -78,18 +78,37 @@ def test_one_that_was_killed_is_said(capsys: pytest.CaptureFixture[str]) -> None
     assert_refused(in_process(main, [], capsys), f"process {1 << 22} ended without saying so")
 
 
-def test_watching_goes_on_until_it_ends(
+def test_watching_goes_on_from_one_performance_to_the_next(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shown again and again; Ctrl-C is no failure."""
-    board, naps = playing(), []
+    """Between the two it says that there is none; Ctrl-C is no failure."""
+    boards: list[Board] = []
 
     def nap(seconds: float) -> None:
-        naps.append(seconds)
-        if len(naps) == 3:
+        if len(boards) == 2:
             raise KeyboardInterrupt
+        if boards:
+            boards[-1].close()
+        if not boards or naps:
+            boards.append(playing())
+        naps.append(seconds)
 
+    naps: list[float] = []
     monkeypatch.setattr("time.sleep", nap)
     ended = in_process(main, ["--watch", "--json"], capsys)
-    board.close()
-    assert (ended.code, len(ended.out.splitlines())) == (0, 3)
+    boards[-1].close()
+    assert ended.code == 0
+    assert [json.loads(line)["n_events"] for line in ended.out.splitlines()] == [3, 3]
+    assert ended.err.count("Nothing is being performed") == 1
+
+
+def test_encoders_that_fail_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """As long as they do."""
+    for n_returns, is_said in ((1, True), (2, False)):
+        performance = Performance(n_encoder_failures=2, n_encoder_returns=n_returns)
+        performance.modes.append("shadow")
+        board = Board({}, performance, HandScheduler(), board_folder())
+        board.publish()
+        said = " ".join(in_process(main, [], capsys).out.split())
+        board.close()
+        assert ("1 of its encoders fail: answers are reflexes." in said) is is_said

@@ -107,7 +107,8 @@ def test_two_memories_take_turns_and_the_report_says_how_often(
     memories = ("--memory", "solo.memory", "--memory", "other.memory", "--mode", "shadow")
     ended = run(capsys, *memories, "--input", "twice.wav", "--pace", "free", "--report", "r.json")
     assert ended.code == 0
-    assert f"answered from solo.memory, other.memory: {N_NOTES}, {N_NOTES} times" in ended.out
+    said = " ".join(ended.out.split())
+    assert f"answers: {N_NOTES} by solo.memory, {N_NOTES} by other.memory" in said
     report = json.loads(Path("r.json").read_text())
     assert report["answers_by"] == {"1": N_NOTES, "2": N_NOTES}
     assert report["n_learned"] == 2 * N_NOTES

@@ -72,6 +72,11 @@ class Recorder:
         self.n_lost_lines = 0
         self.n_lost_frames = 0
 
+    @property
+    def lost_s(self) -> float:
+        """How much of the sound is in no part, or silence in one."""
+        return self.n_lost_frames / self._rate_hz
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

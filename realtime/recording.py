@@ -103,8 +103,8 @@ def _outcome(recorder: Recorder, folder: Path) -> str:
             "be performed again."
         )
         return (
-            f"The recording in {folder} lacks {recorder.n_lost_lines} lines and "
-            f"{recorder.n_lost_frames} frames: its disk {why}"
+            f"The recording in {folder} lacks {recorder.lost_s:.1f} s of sound and "
+            f"{recorder.n_lost_lines} lines: its disk {why}"
         )
     return f"The performance is recorded in {folder}."
 

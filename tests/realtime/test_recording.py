@@ -79,7 +79,7 @@ def test_what_is_lost_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with recording(tmp_path, said) as tap:
         tap.record("token")
     assert len(said) == 1
-    assert "lacks 1 lines and 0 frames: its disk was too slow." in said[0]
+    assert "lacks 0.0 s of sound and 1 lines: its disk was too slow." in said[0]
 
 
 def test_what_could_not_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_what_could_not_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         recorder.error = OSError("No space left")
 
     def go_on(recorder: Recorder) -> None:
-        recorder.n_parts, recorder.n_lost_frames = 2, 9
+        recorder.n_parts, recorder.n_lost_frames = 2, 2 * RATE_HZ
 
     said: list[str] = []
     for run in (stop, go_on):
@@ -97,4 +97,7 @@ def test_what_could_not_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         with recording(tmp_path, said):
             pass
     assert "ends before the performance did (No space left): free some space." in said[0]
-    assert "lacks 0 lines and 9 frames: its disk was full for a while. It is in 2 parts" in said[1]
+    assert (
+        "lacks 2.0 s of sound and 0 lines: its disk was full for a while. It is in 2 parts"
+        in said[1]
+    )

@@ -3,8 +3,9 @@
 Lines, legato lines, chords of up to three notes and dense ones of up to five, each instrument at a
 tempo, a level and over a noise floor of its own, in a room. The truth is when a key goes down: a
 bowed or blown sample is heard up to 60 ms later, and its overlap into the next is the sampler's.
-Within 75 ms instead of 50 the clarinet's F is .79, not .51; the cello's stays .36: most of its notes
-are missed. The jazz guitar is the sampler's whose take the first velocities were checked with.
+Within 75 ms instead of 50 the clarinet's F is .79, not .51; the cello's stays .36: most of its
+notes are missed. The jazz guitar is that of the take the first velocities were checked
+with.
 """
 
 import tempfile

@@ -40,13 +40,12 @@ def score_pitch(recording: Recording, data: Path = DATA) -> dict[str, float]:
     from its middle until the next one's, which is 5 ms late.
     """
     time_s, hz = np.loadtxt(data / "voice" / "vocadito_1_f0.csv", delimiter=",").T
-    track_s, *tracks = track_pitch(recording).T
-    loudest_db = tracks[-1].max()
-    at_truth = [np.interp(time_s, track_s, track) for track in tracks]
-    scores = mir_eval.melody.evaluate(time_s, hz, time_s, _melody_hz(*at_truth, loudest_db))
-    kept = track_s >= 0
-    melody_hz = _melody_hz(*tracks, loudest_db)
-    held = mir_eval.melody.evaluate(time_s, hz, track_s[kept], melody_hz[kept])
+    tracks = track_pitch(recording)
+    tracks = tracks[tracks[:, 0] >= 0]
+    track_s, loudest_db = tracks[:, 0], float(tracks[:, 3].max())
+    at_truth = np.column_stack([time_s, *(np.interp(time_s, track_s, x) for x in tracks.T[1:])])
+    scores = mir_eval.melody.evaluate(time_s, hz, time_s, _melody_hz(at_truth, loudest_db))
+    held = mir_eval.melody.evaluate(time_s, hz, track_s, _melody_hz(tracks, loudest_db))
     return {
         "raw_pitch_accuracy": float(scores["Raw Pitch Accuracy"]),
         "overall_accuracy": float(scores["Overall Accuracy"]),
@@ -54,13 +53,10 @@ def score_pitch(recording: Recording, data: Path = DATA) -> dict[str, float]:
     }
 
 
-def _melody_hz(
-    pitch: NDArray[np.float64],
-    clarity: NDArray[np.float64],
-    level_db: NDArray[np.float64],
-    loudest_db: float,
-) -> NDArray[np.float64]:
-    """Return the frequency where it is voiced, its negative where it is not, 0 where none is."""
+def _melody_hz(tracks: NDArray[np.float64], loudest_db: float) -> NDArray[np.float64]:
+    """Return frequencies: negative where the tracks are unvoiced, 0 where they have no pitch."""
+    _, pitch, clarity, level_db = tracks.T
     is_voiced = (clarity >= VOICED_CLARITY) & (level_db >= loudest_db - BREATH_DB)
-    hz = np.nan_to_num(440.0 * 2 ** ((pitch - 69.0) / 12))
-    return np.where(is_voiced, hz, -hz)
+    hz: NDArray[np.float64] = np.nan_to_num(440.0 * 2 ** ((pitch - 69.0) / 12))
+    hz[~is_voiced] *= -1
+    return hz

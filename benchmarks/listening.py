@@ -17,7 +17,8 @@ Scored with mir_eval. Truth closer together than 30 ms is one onset. One default
 How it could mislead: one piano and one singer, and the settings were chosen on these very
 recordings: every figure on them is that much too good. A note's `decision` and `position` are no
 better than its annotation. `benchmarks._synthesised` has instruments to which no setting of onsets
-or pitch was tuned, but from one sampler. Chords are synthesised. Rhythm and beats: see `benchmarks._rhythm`.
+or pitch was tuned, but from one sampler. Chords are synthesised. Rhythm and beats: see
+`benchmarks._rhythm`.
 """
 
 import argparse

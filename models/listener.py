@@ -65,6 +65,10 @@ BRIGHT_S = 0.008
 """How much of the newest sound says how loud and how bright an onset is."""
 EXTREMES_DB_PER_S = 2.0
 """The loudest and the quietest level of the recent past are forgotten so fast."""
+ROOM_S = 0.1
+"""After so much of a stream its level is the room's …"""
+ROOM_DBFS = -50.0
+"""… unless it is louder: rooms and their microphones hiss no more, so it begins with music."""
 FORTE_DB_PER_S = 0.1
 """What forte is is forgotten slowly: a rest makes no pianissimo loud."""
 
@@ -193,11 +197,16 @@ def _hear_hop(state: ListenerState, records: NDArray[np.void], n_records: int) -
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _follow_level(state: ListenerState, level_db: float) -> None:
-    """Follow the loudest and the quietest level of the recent past."""
+    """Follow the loudest and the quietest level of the recent past.
+
+    What a stream begins in is its room, if it is soft enough for one.
+    """
     live = state.live[0]
     step_db = EXTREMES_DB_PER_S / FRAMES_PER_S
+    is_room = 0 <= live["position"] - ROOM_S * state.rate_hz < state.hop_frames
     live["loudest_db"] = max(live["loudest_db"] - step_db, level_db)
-    live["quietest_db"] = min(live["quietest_db"] + step_db, max(level_db, state.gate_dbfs))
+    quietest_db = ROOM_DBFS if is_room else live["quietest_db"] + step_db
+    live["quietest_db"] = min(quietest_db, max(level_db, state.gate_dbfs))
     live["forte_db"] = max(live["forte_db"] - FORTE_DB_PER_S / FRAMES_PER_S, level_db)
 
 

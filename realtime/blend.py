@@ -8,7 +8,7 @@ the moment, and single notes of it are bent where they would clash with what sou
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 from oracle.event import Note
@@ -20,6 +20,13 @@ REACH: Final = 9
 """Semitones from its register within which a line may lie."""
 N_FOR_LOUDNESS: Final = 8
 """Notes over which the usual velocity is taken, the player's and that of what is answered."""
+ACCENTS: Final = 0.5
+"""Share of what is answered's accents that is kept: a recording goes from 1 to 127."""
+SOFTEST: Final = 16
+"""Softer notes are hardly heard on most instruments."""
+LOWEST: Final = 28
+HIGHEST: Final = 100
+"""A bass' lowest string, and two octaves above a violin's: what is beyond comes an octave nearer."""
 
 
 class Blend:
@@ -35,16 +42,22 @@ class Blend:
 
     def __init__(self) -> None:
         self.harmony = Harmony()
-        self._heard: deque[Note] = deque(maxlen=N_FOR_LOUDNESS)
-        self._played: deque[Note] = deque(maxlen=N_FOR_LOUDNESS)
+        self._heard: deque[float] = deque(maxlen=N_FOR_LOUDNESS)  # velocities
+        self._begun_velocity: float | None = None
+        self._played: deque[float] = deque(maxlen=N_FOR_LOUDNESS)
         self.is_in_line = False
         self._moved = 0  # semitones, the line that is played
         self._last_pitch: int | None = None  # of that line
 
+    def begin(self, pitches: Sequence[int], velocity: float) -> None:
+        """Take an event of the player's that begins; the first counts by how loud it is so far."""
+        self.harmony.begin(pitches)
+        self._begun_velocity = velocity
+
     def hear(self, notes: Collection[Note], ended_s: float) -> None:
         """Take the notes of an event of the player's that is over."""
         self.harmony.end([note.pitch for note in notes], ended_s)
-        self._heard.extend(notes)
+        self._heard.extend(note.velocity for note in notes)
 
     def begin_line(self, pitches: Sequence[int], register: int | None = None) -> None:
         """Move a line that begins into the key: about a register, or near the one before it."""
@@ -79,7 +92,7 @@ class Blend:
         """
         if not notes:
             return (), 0
-        self._played.extend(notes)
+        self._played.extend(note.velocity for note in notes)
         leading = self._leading(notes, wish)
         if wish.pitch is None:
             moved = self._moved if wish.is_line else 0
@@ -95,17 +108,22 @@ class Blend:
             for note in notes
             if note is not leading and self.harmony.goes(note.pitch + moved, at_s)
         ]
-        louder = 0
-        if self._heard:
-            louder = round(_usual_velocity(self._heard) - _usual_velocity(self._played))
         return tuple(
             Note(
                 _within(note.pitch + moved),
-                min(max(note.velocity + louder, 1), 127),
+                self._velocity(note),
                 min(note.duration_s * slower, longest_s),
             )
             for note in (leading, *others)
         ), moved
+
+    def _velocity(self, note: Note) -> int:
+        """Return how loud a note of what is answered is played."""
+        usual = fmean(self._heard) if self._heard else self._begun_velocity
+        if usual is None:
+            return note.velocity
+        accent = ACCENTS * (note.velocity - fmean(self._played))
+        return min(max(round(usual + accent), SOFTEST), 127)
 
     def _leading(self, notes: Sequence[Note], wish: Wish) -> Note:
         """Choose the note of a chord that a line goes through: the nearest, else the clearest."""
@@ -140,12 +158,8 @@ def stretch(beat_s: float, line_beat_s: float) -> float:
     return float(2.0 ** (ratio - round(ratio)))
 
 
-def _usual_velocity(notes: Collection[Note]) -> float:
-    return sum(note.velocity for note in notes) / len(notes)
-
-
 def _within(pitch: int) -> int:
-    """Bring a pitch back into MIDI's by octaves."""
-    if pitch < 0:
-        return pitch % 12
-    return pitch if pitch <= 127 else 116 + (pitch - 116) % 12
+    """Bring a pitch into what instruments play, by octaves."""
+    if pitch < LOWEST:
+        return LOWEST + (pitch - LOWEST) % 12
+    return pitch if pitch <= HIGHEST else HIGHEST - 11 + (pitch - HIGHEST + 11) % 12

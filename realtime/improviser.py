@@ -169,7 +169,8 @@ class Improviser:
         """Go on from an event that was attended to, by this one or by another for all."""
         self._unasked.beat = attended.beat
         attack = attended.attack
-        self._blend.harmony.begin(attack["note_pitch"][: int(attack["n_notes"])].tolist())
+        pitches = attack["note_pitch"][: int(attack["n_notes"])].tolist()
+        self._blend.begin(pitches, float(attack["velocity"]))
 
     def answer(self, attended: Attended, *, token: int | None, is_considered: bool) -> Answer:
         """Decide what to play to an event that was attended to.

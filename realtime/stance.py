@@ -100,7 +100,7 @@ class Stance:
             self._first = heard
         self._recent.append(heard)
         self._n_in_phrase += 1
-        self._n_owed = min(self._distance, len(self._recent))
+        self._n_owed = min(self._distance, self._n_in_phrase)
 
     def put_right(self, pitch: int) -> None:
         """Take the pitch of the newest note as it is known now that it is over."""
@@ -115,7 +115,7 @@ class Stance:
             case "lead":
                 return Wish(is_line=True)
             case "imitate":  # a canon: the answer follows some notes behind
-                if len(self._recent) <= self._distance:
+                if self._n_in_phrase <= self._distance:
                     return None
                 return self._again(self._recent[-1 - self._distance], at_s)
             case "mirror":  # by then it is known what was played

@@ -196,11 +196,12 @@ def test_the_gain_changes_no_onset() -> None:
     assert plain.size >= 20
 
 
-def test_a_room_that_only_hisses_falls_silent_within_seconds() -> None:
-    """Noise at −60 dBFS: no event after the first fifteen seconds."""
-    hiss = np.random.default_rng(0).normal(0, 1e-3, 20 * RATE_HZ).astype(np.float32)
-    records = Listener(RATE_HZ).hear(hiss)
-    assert np.all(records["onset_frame"] < 15 * RATE_HZ)
+@pytest.mark.parametrize("hiss", [1e-4, 1e-3, 3e-3])
+def test_a_room_that_only_hisses_is_silent(hiss: float) -> None:
+    """The stream's own beginning is all that it may be taken for."""
+    noise = np.random.default_rng(3).normal(0, hiss, 15 * RATE_HZ).astype(np.float32)
+    records = Listener(RATE_HZ).hear(noise)
+    assert np.all(records["onset_frame"] < 0.1 * RATE_HZ)
 
 
 def test_a_pitch_that_moves_without_an_attack_is_an_onset() -> None:

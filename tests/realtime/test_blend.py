@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.event import Note
-from realtime.blend import Blend, stretch
+from realtime.blend import HIGHEST, LOWEST, SOFTEST, Blend, stretch
 from realtime.stance import Wish
 
 C_MAJOR = (60, 62, 64, 65, 67, 69, 71)
@@ -83,14 +83,36 @@ def test_a_note_that_is_wished_for_is_played_there() -> None:
     assert sounded(blend, (60,), LINE) == [62]
 
 
-def test_answers_are_as_loud_as_the_player_and_keep_their_accents() -> None:
+def test_the_first_answer_is_as_loud_as_the_note_that_it_answers() -> None:
+    """Nothing of the player's is over yet."""
+    blend = Blend()
+    blend.begin([60], 20.0)
+    ((note,), _) = blend.sound(notes(60, velocity=112), AS_LEARNED, 0.0)
+    assert note.velocity == 20
+
+
+def test_nothing_is_too_soft_to_be_heard() -> None:
+    """However soft the player is."""
+    blend = heard(60, velocity=3)
+    ((note,), _) = blend.sound(notes(60), AS_LEARNED, 0.0)
+    assert note.velocity == SOFTEST
+
+
+@pytest.mark.parametrize(("learned", "played"), [(101, 89), (112, 100), (27, 39), (16, 28)])
+def test_what_no_instrument_plays_comes_an_octave_nearer(learned: int, played: int) -> None:
+    """As often as it takes."""
+    ((note,), _) = Blend().sound(notes(learned), AS_LEARNED, 0.0)
+    assert note.pitch == played
+
+
+def test_answers_are_as_loud_as_the_player_and_keep_half_their_accents() -> None:
     """On average over some notes."""
     blend = heard(*C_MAJOR, velocity=40)
     for _ in range(8):
         blend.sound(notes(60, velocity=90), AS_LEARNED, 0.0)
     ((loud,), _) = blend.sound(notes(60, velocity=100), AS_LEARNED, 0.0)
     ((soft,), _) = blend.sound(notes(60, velocity=80), AS_LEARNED, 0.0)
-    assert loud.velocity - soft.velocity in range(18, 23)
+    assert loud.velocity - soft.velocity in range(9, 12)
     assert abs((loud.velocity + soft.velocity) / 2 - 40) < 4
 
 
@@ -117,7 +139,7 @@ def test_what_sounds_is_always_midi(
     blend.hear([Note(60, velocity, 0.2) for velocity in heard], 0.0)
     for pitch, velocity, wanted in played:
         (note,), semitones = blend.sound([Note(pitch, velocity, 0.2)], Wish(pitch=wanted), 9.0)
-        assert 0 <= note.pitch <= 127
+        assert LOWEST <= note.pitch <= HIGHEST
         assert 1 <= note.velocity <= 127
         assert (note.pitch - pitch - semitones) % 12 == 0
 

@@ -93,7 +93,7 @@ def test_it_answers_with_the_notes_of_the_state_that_is_like_what_was_heard(stat
     heard = attack(pitch=PITCHES[state - 1] + 0.3)
     answer = answered(improviser(memory), heard, TOKENS[state - 1])
     assert answer.state == state
-    assert answer.notes == (Note(PITCHES[state - 1], 69 + state, 0.5),)
+    assert answer.notes == (Note(PITCHES[state - 1], round(float(heard["velocity"])), 0.5),)
     assert answer.relaxed == ()
 
 

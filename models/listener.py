@@ -68,7 +68,7 @@ EXTREMES_DB_PER_S = 2.0
 ROOM_S = 0.1
 """After so much of a stream its level is the room's …"""
 ROOM_DBFS = -50.0
-"""… unless it is louder: rooms and their microphones hiss no more, so it begins with music."""
+"""… unless it is louder: rooms and their microphones hiss no more, so it began with music."""
 FORTE_DB_PER_S = 0.1
 """What forte is is forgotten slowly: a rest makes no pianissimo loud."""
 

@@ -26,7 +26,7 @@ SOFTEST: Final = 16
 """Softer notes are hardly heard on most instruments."""
 LOWEST: Final = 28
 HIGHEST: Final = 100
-"""A bass' lowest string, and two octaves above a violin's: what is beyond comes an octave nearer."""
+"""A bass' lowest string, a violin's highest notes: what is beyond comes an octave nearer."""
 
 
 class Blend:

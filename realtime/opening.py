@@ -89,7 +89,9 @@ def open_source(
         return AudioInput(config, frames_ready)
     except (PortAudioMissingError, DeviceNotFoundError) as error:
         if device is not None and Path(device).is_dir():
-            raise AudioInputError(f"{device} is a folder: name one recording in it.") from None
+            raise AudioInputError(
+                f"{device} is a folder: name one recording in it. {error}"
+            ) from None
         if is_named:
             raise
         tell(f"{error} Playing to the bundled take.")

@@ -646,7 +646,7 @@ def test_a_folder_hides_no_input_of_its_name(
     monkeypatch.setattr(opening, "AudioInput", refuse)
     Path("USB").mkdir()
     ended = run(capsys, "--memory", "solo.memory", "--input", "USB")
-    assert_refused(ended, "USB was asked for. USB is a folder: name one recording in it")
+    assert_refused(ended, "USB is a folder: name one recording in it. USB was asked for.")
 
 
 def test_an_input_that_is_there_but_does_not_fit_is_not_replaced(

@@ -10,7 +10,6 @@ import shutil
 import threading
 import time
 from collections import deque
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -184,8 +183,10 @@ class Recorder:
 
     def _write_lines(self, part: SessionPart) -> None:
         """Write what was noted; what finds no room waits for the next part."""
-        noted = list(islice(self._waiting, len(self._waiting)))
-        part.write_lines("".join(line(kind, values) for kind, values in noted))
+        noted = [self._waiting[i] for i in range(len(self._waiting))]  # more may come meanwhile
+        lines = [_line(kind, values) for kind, values in noted]
+        part.write_lines("".join(lines))
+        self.n_lost_lines += lines.count("")
         for kind, values in noted:
             self._waiting.popleft()
             if kind == "midi":
@@ -198,3 +199,12 @@ class Recorder:
             sink.send(message, at_s)
         sink.close()
         sink.keep()
+
+
+def _line(kind: str, values: dict[str, Any]) -> str:
+    """Return what was noted as a line, or nothing if it cannot be one: the others shall be kept."""
+    try:
+        return line(kind, values)
+    except (TypeError, ValueError) as error:
+        _log.error("recorder.line_lost", kind=kind, reason=str(error))
+        return ""

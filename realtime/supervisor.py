@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import structlog
 
+from realtime.backoff import Backoff
 from realtime.telemetry import configure_logging, keep_short
 from realtime.troupe import Keeper, Performer, keeper
 
@@ -52,6 +53,7 @@ class _Cast:
         self.performer = Performer(command, port_fd)
         self._again = [part for part in command if part != "--afresh"]
         self._understudy: Performer | None = None
+        self._backoff = Backoff()
 
     def prepare(self) -> None:
         """Have an understudy get ready once the performer has settled in, and behind it."""
@@ -60,7 +62,15 @@ class _Cast:
             return
         played_s = time.monotonic() - since_s
         if self._understudy is None and played_s > _SETTLED_S:
-            self._understudy = Performer(self._again, self._port_fd)
+            now_s = time.monotonic()
+            if not self._backoff.may_try(now_s):
+                return
+            try:
+                self._understudy = Performer(self._again, self._port_fd)
+            except OSError as error:
+                _log.warning("supervisor.no_understudy", reason=str(error))
+                self._backoff.fail(now_s)
+                return
             is_behind = self._understudy.step_back()
             _log.info("supervisor.understudy_started", is_behind=is_behind)
         elif self._understudy is not None and played_s > _SETTLED_S + _BEHIND_S:

@@ -68,6 +68,10 @@ class Performer:
                 pass_fds=tuple(fds.values()),
                 process_group=0,  # a terminal's Ctrl-C comes through the supervisor, once
             )
+        except OSError:
+            os.close(beats_in)
+            os.close(self._call_fd)
+            raise
         finally:
             os.close(beats_out)
             os.close(calls_in)
@@ -197,11 +201,14 @@ class Keeper:
         self._start()
 
     def is_well(self) -> bool:
-        """Start it again if it has died, less and less often, and say whether it was not."""
+        """Start it again if it has died, less and less often; False if it was."""
         if self._process.poll() is None or time.monotonic() - self._started_s < self._again_s:
             return True
         self._again_s = min(2 * self._again_s, _LONGEST_AGAIN_S)
-        self._start()
+        try:
+            self._start()
+        except OSError:  # no more processes at the moment: the performer needs none to play on
+            return True
         return False
 
     def end_all_notes(self) -> None:

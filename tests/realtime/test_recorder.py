@@ -87,6 +87,19 @@ def test_nothing_is_recorded_as_nothing(tmp_path: Path, ring: tuple[Producer, Co
     assert not (tmp_path / MIDI).exists()
 
 
+def test_what_makes_no_line_is_lost_alone(tmp_path: Path, ring: tuple[Producer, Consumer]) -> None:
+    """It is counted, and what came before and after it is kept in one part."""
+    recorder = make_recorder(tmp_path, ring)
+    for value in (1, object(), 3):
+        recorder.record("note", value=value)
+    recorder.start()
+    recorder.finish()
+    *kept, lost = map(json.loads, (tmp_path / LINES).read_text().splitlines())
+    assert [line["value"] for line in kept] == [1, 3]
+    assert (lost["kind"], lost["n_lines"]) == ("lost", 1)
+    assert (recorder.error, recorder.n_parts, recorder.n_lost_lines) == (None, 1, 1)
+
+
 def test_sound_notes_and_decisions_are_kept(
     tmp_path: Path, ring: tuple[Producer, Consumer]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -285,6 +286,32 @@ for _ in range(3):
     one.close()
     sent = END_ALL + b"\x90\x40\x41"
     assert out.read_bytes() == b"".join(sent[max(0, i - 1) : i + 1] for i in range(len(sent)))
+
+
+def test_where_no_process_can_be_started_what_runs_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither an understudy nor another keeper is worth the concert, nor a descriptor a try."""
+    cast = supervisor._Cast([sys.executable, "-S", "-c", "input()"], None)
+    one = Keeper([sys.executable, "-S", "-c", ""])
+    one._process.wait(WAIT_S)
+    monkeypatch.setattr(troupe, "_AGAIN_S", 0.0)
+    one._again_s = 0.0
+    cast.performer.playing_since_s = -math.inf
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    n_open = psutil.Process().num_fds()
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(subprocess, "Popen", refuse)
+        for _ in range(3):
+            cast.prepare()
+            assert one.is_well()
+    assert [entry["event"] for entry in logs] == ["supervisor.no_understudy"]
+    assert psutil.Process().num_fds() == n_open
+    one.close()
+    cast.performer.dismiss()
 
 
 def test_without_a_supervisor_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from models.event import (
     _publish_attack,
     _publish_body,
 )
+from models.first_frame import _first_frame
 from models.limits import MAX_MAGNITUDE, MAX_RATE_HZ, MIN_RATE_HZ
 from models.listener_state import (
     ATTACK,
@@ -44,7 +45,7 @@ from models.melody import (
     _late_frame,
     _tracks_since_move,
 )
-from models.onset import FRAMES_PER_S, _first_frame, _is_peak, _superflux
+from models.onset import FRAMES_PER_S, _is_peak, _superflux
 from models.pitch import _mcleod
 
 __all__ = [
@@ -252,7 +253,7 @@ def _find_onset(
     now, n = live["position"], state.onset.window.size // 2
     earliest = max(live["last_onset_frame"], 0)
     if _is_peak(state.onset, live["hop_index"], state.threshold):
-        onset_frame = _first_frame(state.history, max(earliest, now - n), now)
+        onset_frame = _first_frame(state.first_frame, state.history, max(earliest, now - n), now)
         if not _is_sung(state.melody) or _is_sung_note(state, onset_frame, level_db):
             return onset_frame, flux
     if has_tracked:

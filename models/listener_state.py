@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.first_frame import FirstFrameState, first_frame_state
 from models.melody import MelodyState, melody_state
 from models.onset import FRAMES_PER_S, OnsetState, onset_state
 from models.roughness import RoughnessState, roughness_state
@@ -177,6 +178,7 @@ class ListenerState(NamedTuple):
     live: NDArray[np.void]  # [shape=(1,)] the few numbers that change
     event: NDArray[np.void]  # [shape=(1,), EVENT_DTYPE] the event being heard
     onset: OnsetState
+    first_frame: FirstFrameState
     melody: MelodyState
     votes: NDArray[np.float64]  # [shape=(2, 128)] count and sum of an event's clear pitches
     long: FourierTables  # 93 ms
@@ -216,6 +218,7 @@ def listener_state(rate_hz: float, config: ListenerConfig) -> ListenerState:
         live=live,
         event=np.zeros(1, EVENT_DTYPE),
         onset=onset,
+        first_frame=first_frame_state(rate_hz, n_fft // 2),
         melody=melody_state(),
         votes=np.zeros((2, 128)),
         long=fourier_tables(2 * n_fft),

@@ -1,14 +1,9 @@
-"""Onsets: spectral flux with a maximum filter (SuperFlux), a causal peak rule, the first frame.
+"""Onsets: spectral flux with a maximum filter (SuperFlux) and a causal peak rule.
 
 Compiled for the listener's thread, one call per hop; it never allocates and never looks ahead.
 SuperFlux: Böck & Widmer, DAFx 2013. The magnitudes are taken relative to a running reference, so
 that the same playing gives the same flux at any gain. The window falls much faster than it rises:
-it tells semitones apart like its whole length and reacts like its short end. The first frame is
-picked in what a linear prediction leaves of the waveform, where Akaike's information criterion sees
-two noises best divided (Maeda 1985; after a prediction Sleeman & van Eck 1999, as in seismology).
-Of 1280 plucked tones 66 were dated more than 2 ms before they began, by up to 19, where samples
-were only differenced, and 7 so; 64 coefficients date truer still, but then what is heard of a
-piano's string by `heard_ms` is its hammer: pitches right at once fall from .41 to .25.
+it tells semitones apart like its whole length and reacts like its short end.
 """
 
 from typing import NamedTuple
@@ -48,13 +43,6 @@ MEAN_HOPS = 40
 """… and exceeds the mean of the last 200 ms …"""
 MEAN_FACTOR = 1.3
 """… times this, which noise seldom does, plus a threshold."""
-
-LEAST_BEFORE = 32
-"""No sound begins sooner than this part of the span after its start: a variance needs samples."""
-LEAST_AFTER = 64
-"""No onset is detected sooner than this part of the span after its first frame."""
-WHITENING = 1e-9
-"""A noise so much weaker is taken to be in every sound, without which nothing is solved."""
 
 
 class OnsetState(NamedTuple):
@@ -144,64 +132,3 @@ def _is_peak(state: OnsetState, hop_index: int, threshold: float) -> bool:
     for back in range(1, PEAK_HOPS):
         highest = max(highest, state.flux[(hop_index - back) % MEAN_HOPS])
     return bool(highest <= flux)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _first_frame(history: NDArray[np.float64], start_frame: int, end_frame: int) -> int:
-    """Return the frame in [start, end) from which on the sound is another one.
-
-    The criterion k·log var(before) + (n−k)·log var(after) is smallest where the two parts are each
-    most uniform. It reads what two coefficients, fitted to as many frames before the span, do not
-    predict: of a bass no more than a difference leaves.
-    """
-    mask = history.size - 1
-    n = end_frame - start_frame
-    newer, older = _predictor(history, start_frame - n, start_frame)
-    total = 0.0
-    for frame in range(start_frame, end_frame):
-        total += _surprise(history, mask, frame, newer, older)
-    tiny = 1e-9 * total / n + 1e-30
-    before = 0.0
-    best, best_frame = np.inf, start_frame
-    for i in range(n - n // LEAST_AFTER):
-        frame = start_frame + i
-        before += _surprise(history, mask, frame, newer, older)
-        if i < n // LEAST_BEFORE:
-            continue
-        left, right = i + 1, n - i - 1
-        criterion = left * np.log(before / left + tiny)
-        criterion += right * np.log(max(total - before, 0.0) / right + tiny)
-        if criterion < best:
-            best, best_frame = criterion, frame + 1
-    return best_frame
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _predictor(
-    history: NDArray[np.float64], start_frame: int, end_frame: int
-) -> tuple[float, float]:
-    """Return how the frames in [start, end) follow from the one and the two before.
-
-    By their autocorrelation (Yule–Walker); in silence nothing follows. Least squares (covariance
-    method) date 5 of those 1280 tones early, not 7, but of a piano's pitches .38 instead of .41 are
-    right at once.
-    """
-    mask = history.size - 1
-    r0, r1, r2 = 1e-30, 0.0, 0.0
-    for frame in range(start_frame, end_frame):
-        sample = history[frame & mask]
-        r0 += sample * sample
-        r1 += sample * history[(frame - 1) & mask]
-        r2 += sample * history[(frame - 2) & mask]
-    r0 *= 1 + WHITENING
-    apart = r0 * r0 - r1 * r1
-    return r1 * (r0 - r2) / apart, (r0 * r2 - r1 * r1) / apart
-
-
-@njit(nogil=True, cache=True)
-def _surprise(
-    history: NDArray[np.float64], mask: int, frame: int, newer: float, older: float
-) -> float:
-    """Return the energy of what was not predicted of a frame."""
-    predicted = newer * history[(frame - 1) & mask] + older * history[(frame - 2) & mask]
-    return float((history[frame & mask] - predicted) ** 2)

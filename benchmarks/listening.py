@@ -11,6 +11,7 @@ Scored with mir_eval. Truth closer together than 30 ms is one onset. One default
   interpolated at the annotation's times. "held": as they come, each voiced from its middle until
   the next one's middle, the scorer's default; so every note's voicing is 5 ms late.
 * cost: the kernel as the stage calls it, in CPU time; ``--peer PYTHON`` times aubio beside it.
+* rooms: events heard in a minute of a stage's noise, hiss to ventilator: each would be answered.
 * sonority: Pearson correlation of −roughness with people's ratings of chords, from the partials
   they are made of ("partials") and as heard from their sound in the BODY ("heard").
 
@@ -42,12 +43,14 @@ from benchmarks._recordings import (
     read_solo,
     read_voice,
 )
+from benchmarks._rooms import events_per_minute
 from benchmarks._run import Headline, run
 from benchmarks._synthesised import score_synthesised
 from benchmarks._voice import score_pitch
 
 GAINS_DB = (0.0, -24.0, -36.0)
 HEARD_MS = (8.0, 10.0, 12.0, 15.0, 25.0)
+ROOM_S = 60.0
 
 
 def measure_all(quick: bool, data: Path = DATA, peer: str | None = None) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def measure_all(quick: bool, data: Path = DATA, peer: str | None = None) -> dict
         "planted": {tones.name: asdict(score_onsets([tones])) for tones in planted},
         "cost": measure_cost(planted[0], 1000 if quick else 10000),
         "rhythm": _rhythm.rows(quick, data),
+        "rooms": events_per_minute(ROOM_S / 20 if quick else ROOM_S),
     }
     if peer is not None:
         result["peer"] = aubio_ms_per_s(peer, planted[0].frames, planted[0].rate_hz)
@@ -134,6 +138,9 @@ def headlines(result: dict[str, Any]) -> Iterator[Headline]:
     if result.get("synthesised"):
         mean = fmean(row["f_measure"] for row in result["synthesised"].values())
         yield Headline(name="instruments never tuned to, F of onsets", value=mean, better="higher")
+    yield Headline(
+        name="events in a minute of a room's noise, at most", value=max(result["rooms"].values())
+    )
     yield Headline(name="cost", value=result["cost"]["ms_per_s"], unit="ms per s", target=12.8)
     yield from _rhythm.headlines(result["rhythm"])
 
@@ -181,6 +188,8 @@ def show(result: dict[str, Any]) -> None:
             f"{name:14} {row['true']:g}: attack {row['attack']:.1f}, body {row['body']:.1f},"
             f" {row['n_events']} events"
         )
+    rooms = "  ".join(f"{name} {heard:g}" for name, heard in result["rooms"].items())
+    print(f"events in a minute of noise     {rooms}")
     _rhythm.show(result["rhythm"])
     cost = result["cost"]
     print(

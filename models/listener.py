@@ -40,12 +40,13 @@ from models.melody import (
     TRACK_HOPS,
     _begin_note,
     _follow_melody,
+    _has_tone,
     _is_struck_anew,
     _is_sung,
     _late_frame,
     _tracks_since_move,
 )
-from models.onset import FRAMES_PER_S, _is_peak, _superflux
+from models.onset import FRAMES_PER_S, _is_peak, _stands_out, _superflux
 from models.pitch import _mcleod
 
 __all__ = [
@@ -70,6 +71,8 @@ ROOM_S = 0.1
 """After so much of a stream its level is the room's …"""
 ROOM_DBFS = -50.0
 """… unless it is louder: rooms and their microphones hiss no more, so it began with music."""
+NEAR_DB = 12.0
+"""So near the quietest it may be the room that stirs: its rumble goes up and down by as much."""
 FORTE_DB_PER_S = 0.1
 """What forte is is forgotten slowly: a rest makes no pianissimo loud."""
 
@@ -252,7 +255,7 @@ def _find_onset(
     live = state.live[0]
     now, n = live["position"], state.onset.window.size // 2
     earliest = max(live["last_onset_frame"], 0)
-    if _is_peak(state.onset, live["hop_index"], state.threshold):
+    if _is_peak(state.onset, live["hop_index"], state.threshold) and _is_played(state, level_db):
         onset_frame = _first_frame(state.first_frame, state.history, max(earliest, now - n), now)
         if not _is_sung(state.melody) or _is_sung_note(state, onset_frame, level_db):
             return onset_frame, flux
@@ -265,6 +268,17 @@ def _find_onset(
             since = int(back * TRACK_HOPS * state.hop_frames) + n
             return max(earliest, now - since), 0.0
     return -1, 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _is_played(state: ListenerState, level_db: float) -> bool:
+    """Say whether a peak of the flux is more than the room stirring."""
+    live = state.live[0]
+    return bool(
+        level_db >= live["quietest_db"] + NEAR_DB
+        or _has_tone(state.melody, state.clarity)
+        or _stands_out(state.onset, live["hop_index"])
+    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -19,6 +19,8 @@ LEVELS: Final = 16
 GLIDE_SEMITONES: Final = 0.3
 """So far a pitch moves in vibrato and in a glide, but not in a struck or blown tone."""
 
+CLEAR_TRACKS: Final = 8
+"""A tone sounds, or did just now, if one of so many tracks is clear."""
 STEADY_TRACKS: Final = 4
 STEADY_SEMITONES: Final = 0.4
 """A pitch is steady when so many tracks in a row are clear and within so many semitones."""
@@ -110,6 +112,15 @@ def _has_glided(melody: MelodyState, n_newest: int, clear: float) -> bool:
         lowest = min(lowest, melody.pitch[track])
         highest = max(highest, melody.pitch[track])
     return bool(highest - lowest >= GLIDE_SEMITONES)
+
+
+@njit(nogil=True, cache=True)
+def _has_tone(melody: MelodyState, clear: float) -> bool:
+    """Say whether a tone sounds, or did just now."""
+    for back in range(CLEAR_TRACKS):
+        if melody.clarity[(melody.live[0]["n_tracks"] - 1 - back) % TRACKS] >= clear:
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True)

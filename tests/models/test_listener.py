@@ -22,6 +22,7 @@ from benchmarks._recordings import (
     read_solo,
     read_voice,
 )
+from benchmarks._rooms import count_events, room
 from benchmarks._voice import score_pitch
 from models.audio_file import AudioFile
 from models.listener import ATTACK, BODY, EVENT_DTYPE, Listener, ListenerConfig, hear_kernel
@@ -202,6 +203,26 @@ def test_a_room_that_only_hisses_is_silent(hiss: float) -> None:
     noise = np.random.default_rng(3).normal(0, hiss, 15 * RATE_HZ).astype(np.float32)
     records = Listener(RATE_HZ).hear(noise)
     assert np.all(records["onset_frame"] < 0.1 * RATE_HZ)
+
+
+@pytest.mark.parametrize("name", ["air", "rumble", "ventilator"])
+def test_a_room_that_rumbles_is_nearly_silent(name: str) -> None:
+    """Where every second of it was an event or two, a few in a quarter of a minute are."""
+    assert count_events(room(name, 15.0)) <= 4
+
+
+@pytest.mark.parametrize("name", ["air", "rumble", "ventilator"])
+def test_soft_notes_are_heard_in_a_room_that_rumbles(name: str) -> None:
+    """Four tones whose beginnings are 10 dB louder than the room."""
+    frames = room(name, 9.0)
+    level = float(frames.std()) * 10 ** (10 / 20)
+    onsets = (np.arange(4) + 4) * 48_000
+    for onset, pitch in zip(onsets, (60, 64, 67, 72), strict=True):
+        note = tone(pitch, 0.8, 48_000)
+        frames[onset : onset + note.size] += note * (level / note[:4800].std())
+    records = Listener(48_000).hear(frames)
+    heard = records["onset_frame"][records["kind"] == ATTACK]
+    assert all(np.min(np.abs(heard - onset)) < 0.03 * 48_000 for onset in onsets)
 
 
 def test_a_pitch_that_moves_without_an_attack_is_an_onset() -> None:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from models.onset import (
     FRAMES_PER_S,
     MEAN_HOPS,
+    STIR_HOPS,
+    STIRS,
     _is_peak,
+    _stands_out,
     _superflux,
     onset_state,
 )
@@ -72,6 +75,22 @@ def test_a_peak_is_the_highest_of_the_last_hops_and_above_their_mean() -> None:
     assert _is_peak(state, MEAN_HOPS - 1, 0.005)
     state.flux[MEAN_HOPS - 2] = 0.2
     assert not _is_peak(state, MEAN_HOPS - 1, 0.005)
+
+
+def test_what_stands_out_passes_what_stirs_anyway() -> None:
+    """By a factor of 2.3, in a third of the last two seconds: the rest may be music."""
+    state = onset_state(RATE_HZ, floor_dbfs=FLOOR_DBFS)
+    assert _stands_out(state, 0)
+    hop_index = STIR_HOPS * STIRS
+    state.stirs[:] = 0.1
+    state.flux[hop_index % MEAN_HOPS] = 0.22
+    assert not _stands_out(state, hop_index)
+    state.flux[hop_index % MEAN_HOPS] = 0.24
+    assert _stands_out(state, hop_index)
+    state.stirs[: 2 * STIRS // 3] = 1.0
+    assert _stands_out(state, hop_index)
+    state.stirs[: 3 * STIRS // 4] = 1.0
+    assert not _stands_out(state, hop_index)
 
 
 def test_the_kernels_run_without_the_compiler() -> None:

@@ -29,6 +29,11 @@ class MidiFileError(MidiError):
 class MidiFileSink:
     """Keep messages, write them at the end, and put them in place when told to.
 
+    Parameters
+    ----------
+    option
+        Which one names another path.
+
     Attributes
     ----------
     unfinished : Path
@@ -42,9 +47,10 @@ class MidiFileSink:
         `path` is no file that could be replaced, or its folder is missing or not writable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = "--midi-file") -> None:
         require_writable(path, MIDI_SUFFIXES)
         self._path = path
+        self._option = option
         self._messages: list[tuple[int, Message]] = []
         self._is_closed = False
         self.unfinished = path.with_name(f"{path.stem}.unfinished{path.suffix}")
@@ -82,7 +88,7 @@ class MidiFileSink:
                 self.unfinished.unlink(missing_ok=True)
             raise MidiFileError(
                 f"The performance could not be written to {self.unfinished} ({error.strerror}): "
-                "free some space or choose another --midi-file."
+                f"free some space or choose another {self._option}."
             ) from None
         self.is_unfinished = True
 

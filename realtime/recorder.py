@@ -6,6 +6,7 @@ behind counts what it lost, and one whose disk is full says so, waits, and goes 
 the recording once there is room.
 """
 
+import errno
 import shutil
 import threading
 import time
@@ -28,8 +29,10 @@ N_WAITING: Final = 16_384
 """Notes of a minute of the densest playing, while a disk sleeps or is full."""
 ROOM_BYTES: Final = 32 << 20
 """Some minutes; with less, a part would be over as soon as it began."""
+FINISH_S: Final = 10.0
+"""How long a disk has to take what is left at the end."""
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CHUNK_FRAMES: Final = 8192
-_JOIN_S: Final = 10.0
 
 _log = structlog.get_logger()
 
@@ -48,6 +51,8 @@ class Recorder:
     ----------
     error
         What it could not write for, if it has stopped for now; None while it writes.
+    midi_error
+        What it could not write the notes' own file for; None if it could, or has not tried.
     n_parts
         How many parts it is in.
     n_lost_lines, n_lost_frames
@@ -67,6 +72,7 @@ class Recorder:
         self._backoff = Backoff()
         self._position = 0
         self.error: Exception | None = None
+        self.midi_error: Exception | None = None
         self.n_parts = 1
         self.n_lost_lines = 0
         self.n_lost_frames = 0
@@ -94,25 +100,32 @@ class Recorder:
     def close(self) -> None:
         """Let the thread go on by itself: more may come until `finish`."""
 
-    def finish(self) -> None:
-        """Write what is left and end; for when nothing more will come."""
+    def finish(self) -> bool:
+        """Write what is left, for when nothing more will come, and say whether that was in time."""
         self._stop.set()
-        self._thread.join(_JOIN_S)
+        self._thread.join(FINISH_S)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
-        """Write part after part, until there is nothing more to come."""
-        while True:
+        """Write part after part, until there is nothing more to come, and then the notes."""
+        while not self._is_written():
             is_last = self._stop.is_set()
-            try:
-                self._write_part()
-                self._write_midi()
-            except Exception as error:  # whatever a disk or a library comes up with
-                self._pause(error)
-            else:
-                return
             self._wait_for_room()
             if is_last or not self._has_room():
-                return
+                break
+        try:
+            self._write_midi()
+        except Exception as error:  # as below; its notes are in the lines, too
+            self.midi_error = error
+
+    def _is_written(self) -> bool:
+        """Write a part, and say whether that was the last."""
+        try:
+            self._write_part()
+        except Exception as error:  # whatever a disk or a library comes up with
+            self._pause(error)
+            return False
+        return True
 
     def _pause(self, error: Exception) -> None:
         """Give up the part, and leave the disk alone for a while."""
@@ -120,8 +133,7 @@ class Recorder:
             _log.error(
                 "recorder.paused",
                 folder=str(self._folder),
-                reason=str(error),
-                notice="Nothing is recorded at the moment: free some space. The music goes on.",
+                notice=f"Nothing is recorded at the moment ({remedy(error)}). The music goes on.",
             )
         self.error = error
         self._backoff.fail(time.monotonic())
@@ -179,7 +191,6 @@ class Recorder:
                 frames[:] = 0
             part.write_audio(frames)
             self._position += frames.size
-        part.flush()
 
     def _write_lines(self, part: SessionPart) -> None:
         """Write what was noted; what finds no room waits for the next part."""
@@ -194,11 +205,19 @@ class Recorder:
 
     def _write_midi(self) -> None:
         """Write what was played as a MIDI file."""
-        sink = MidiFileSink(self._folder / MIDI)
+        sink = MidiFileSink(self._folder / MIDI, option="--record")
         for at_s, message in self._messages:
             sink.send(message, at_s)
         sink.close()
         sink.keep()
+
+
+def remedy(error: Exception) -> str:
+    """Say what keeps a recording from being written, and what to do if that is known."""
+    if not isinstance(error, OSError):
+        return f"{type(error).__name__}: {error}"
+    reason = error.strerror or str(error)
+    return f"{reason}: free some space" if error.errno in _FULL else reason
 
 
 def _line(kind: str, values: dict[str, Any]) -> str:

@@ -17,10 +17,10 @@ from oracle.errors import OracleError
 from oracle.memory import Memory
 from realtime.config import Config
 from realtime.midi import NoteSink
-from realtime.recorder import Recorder
+from realtime.recorder import FINISH_S, Recorder, remedy
 from realtime.responder import Record, nobody
 from realtime.ring import Observer
-from realtime.session_format import LINES, VERSION, line, memory_name
+from realtime.session_format import LINES, MIDI, VERSION, line, memory_name
 from realtime.source import AudioSource
 
 
@@ -84,28 +84,34 @@ def recorded(
     try:
         yield Tap(record=recorder.record, sinks=(recorder,))
     finally:
-        recorder.finish()
-        tell(_outcome(recorder, folder))
+        is_finished = recorder.finish()
+        tell(_outcome(recorder, folder, is_finished=is_finished))
 
 
-def _outcome(recorder: Recorder, folder: Path) -> str:
+def _outcome(recorder: Recorder, folder: Path, *, is_finished: bool) -> str:
     """Say what became of a recording."""
+    if not is_finished:
+        return (
+            f"The recording in {folder} may lack its end: its disk has not taken it within "
+            f"{FINISH_S:g} s."
+        )
     if recorder.error is not None:
         return (
-            f"The recording in {folder} ends before the performance did ({recorder.error}): free "
-            "some space."
+            f"The recording in {folder} ends before the performance did ({remedy(recorder.error)})."
         )
     if recorder.n_lost_lines or recorder.n_lost_frames:
         why = (
             "was too slow."
             if recorder.n_parts == 1
-            else f"was full for a while. It is in {recorder.n_parts} parts, of which the first can "
-            "be performed again."
+            else f"took nothing for a while. It is in {recorder.n_parts} parts, of which the first "
+            "can be performed again."
         )
         return (
             f"The recording in {folder} lacks {recorder.lost_s:.1f} s of sound and "
             f"{recorder.n_lost_lines} lines: its disk {why}"
         )
+    if recorder.midi_error is not None:
+        return f"The performance is recorded in {folder}, but for {MIDI}: {recorder.midi_error}"
     return f"The performance is recorded in {folder}."
 
 

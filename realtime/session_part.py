@@ -2,13 +2,15 @@
 
 The recorder's thread only. Lines are appended whole: where there is no room for all of what is
 given, what was written of it is taken back, so that no line is ever half there. It knows no thread
-and no queue; what the system refuses is raised.
+and no queue; what the system refuses is raised, as the system says it.
 """
 
-from contextlib import ExitStack, suppress
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 import soundfile
@@ -29,8 +31,8 @@ class SessionPart:
 
     Raises
     ------
-    Exception
-        What the system, or the library that writes sound, refuses with; so does every method.
+    OSError
+        What the system refuses with; so does every method.
     """
 
     def __init__(self, folder: Path, number: int, rate_hz: int) -> None:
@@ -38,9 +40,7 @@ class SessionPart:
             path = folder / part_name(LINES, number)
             self._lines = files.enter_context(path.open("ab", buffering=0))
             self._sound = [
-                files.enter_context(
-                    soundfile.SoundFile(folder / part_name(name, number), "w", rate_hz, 1, **_FLAC)
-                )
+                files.enter_context(_Sound(folder / part_name(name, number), rate_hz))
                 for name in (AUDIO, REST)
             ]
             self._files = files.pop_all()
@@ -59,12 +59,7 @@ class SessionPart:
     def write_audio(self, frames: NDArray[np.float32]) -> None:
         """Append frames."""
         for file, steps in zip(self._sound, split(frames), strict=True):
-            file.write(steps << 8)  # libsndfile takes 24 bits in the upper three bytes
-
-    def flush(self) -> None:
-        """Have the system take what was written of the sound."""
-        for file in self._sound:
-            file.flush()
+            file.write(steps)
 
     def write_lines(self, lines: str) -> None:
         """Append whole lines, all or none."""
@@ -77,3 +72,52 @@ class SessionPart:
             with suppress(OSError):
                 self._lines.truncate(n_before)
             raise
+
+
+class _Refusable(io.FileIO):
+    """A file that keeps what the system refused a write with, for libsndfile does not."""
+
+    refusal: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, without a buffer, or keep why not."""
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.refusal = error
+        return len(data) - len(left)
+
+
+class _Sound:
+    """One FLAC file."""
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        with ExitStack() as files:
+            self._file = files.enter_context(_Refusable(path, "w"))
+            files.enter_context(self._refusing())
+            self._flac = files.enter_context(
+                soundfile.SoundFile(self._file, "w", rate_hz, 1, **_FLAC)
+            )
+            self._files = files.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._files.close()
+
+    def write(self, steps: NDArray[np.int32]) -> None:
+        """Append frames in steps of 24 bits."""
+        with self._refusing():
+            self._flac.write(steps << 8)  # libsndfile takes 24 bits in the upper three bytes
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Raise what the system refused with, in place of libsndfile's "System error"."""
+        try:
+            yield
+        finally:
+            if self._file.refusal is not None:
+                raise self._file.refusal

@@ -1,5 +1,6 @@
 """What is kept of a performance, and that keeping it never holds it up."""
 
+import errno
 import json
 import resource
 import threading
@@ -19,7 +20,7 @@ from realtime import backoff
 from realtime import recorder as recorder_module
 from realtime.midi import NOTE_ON
 from realtime.panic import NOTE_OFF
-from realtime.recorder import Recorder
+from realtime.recorder import Recorder, remedy
 from realtime.ring import Consumer, Observer, Producer, make_ring
 from realtime.session_format import AUDIO, LINES, MIDI, REST, joined, part_name, split
 from realtime.session_part import SessionPart
@@ -187,6 +188,7 @@ def test_after_a_full_disk_it_goes_on_in_a_new_part(
         recorder.send((NOTE_ON, 60, 64), 0.5)
         recorder.finish()
     assert [log["event"] for log in logs] == ["recorder.paused", "recorder.resumed"]
+    assert "(No space left on device: free some space)" in logs[0]["notice"]
     assert recorder.error is None
     names = [part_name(each, 2) for each in (LINES, AUDIO, REST)]
     part, *lines = map(json.loads, (tmp_path / names[0]).read_text().splitlines())
@@ -221,6 +223,37 @@ def test_a_disk_that_stays_full_ends_nothing_but_the_recording(
     assert "recorder" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded: free some space"),
+        (OSError(errno.EFBIG, "File too large"), "File too large: free some space"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError("gone"), "gone"),
+        (RuntimeError("no flac"), "RuntimeError: no flac"),
+    ],
+)
+def test_space_is_asked_for_only_where_there_is_none(error: Exception, said: str) -> None:
+    """What else is wrong is said as the system says it."""
+    assert remedy(error) == said
+
+
+def test_notes_that_find_no_file_leave_the_recording_whole(
+    tmp_path: Path, ring: tuple[Producer, Consumer]
+) -> None:
+    """There is no second part, and they are in the lines of the first."""
+    (tmp_path / MIDI).mkdir()
+    recorder = make_recorder(tmp_path, ring)
+    recorder.start()
+    recorder.send((NOTE_ON, 60, 64), 0.5)
+    assert recorder.finish()
+    assert (recorder.error, recorder.n_parts) == (None, 1)
+    assert "output.mid" in str(recorder.midi_error)
+    assert {path.name for path in tmp_path.iterdir()} == {AUDIO, REST, LINES, MIDI}
+    (note,) = map(json.loads, (tmp_path / LINES).read_text().splitlines())
+    assert note["message"] == [NOTE_ON, 60, 64]
+
+
 def test_lines_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
     """Not even when the disk takes some of them before it is full."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -234,3 +267,17 @@ def test_lines_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         part.write_lines("fourth\n")
     assert (tmp_path / LINES).read_text() == "first\nfourth\n"
+
+
+def test_a_sound_that_finds_no_room_says_what_the_system_said(tmp_path: Path) -> None:
+    """Not libsndfile's "System error"."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with (
+            pytest.raises(OSError, match="File too large"),
+            SessionPart(tmp_path, 1, RATE_HZ) as part,
+        ):
+            part.write_audio(noise(1 << 16))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

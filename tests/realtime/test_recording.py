@@ -1,6 +1,8 @@
 """A performance kept: a folder of its own, what it began with, and what is said of it."""
 
+import errno
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from models.output_path import OutputPathError
 from realtime import recorder as recorder_module
 from realtime.config import Config
 from realtime.doorbell import Doorbell
+from realtime.midi_file import MidiFileError
 from realtime.recorder import Recorder
 from realtime.recording import Tap, recorded
 from realtime.session_format import LINES
@@ -19,6 +22,7 @@ from tests.oracle.memories import make_memory, melody
 from tests.realtime.performing import BurstSource
 
 RATE_HZ = 48_000
+TIMEOUT_S = 10.0
 
 
 @contextmanager
@@ -86,18 +90,36 @@ def test_what_could_not_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     """One that stopped, and one that went on."""
 
     def stop(recorder: Recorder) -> None:
-        recorder.error = OSError("No space left")
+        recorder.error = OSError(errno.ENOSPC, "No space left")
 
     def go_on(recorder: Recorder) -> None:
         recorder.n_parts, recorder.n_lost_frames = 2, 2 * RATE_HZ
 
+    def leave_midi(recorder: Recorder) -> None:
+        recorder.midi_error = MidiFileError("It could not be written.")
+
     said: list[str] = []
-    for run in (stop, go_on):
+    for run in (stop, go_on, leave_midi):
         monkeypatch.setattr(Recorder, "_run", run)
         with recording(tmp_path, said):
             pass
-    assert "ends before the performance did (No space left): free some space." in said[0]
+    assert "ends before the performance did (No space left: free some space)." in said[0]
     assert (
-        "lacks 2.0 s of sound and 0 lines: its disk was full for a while. It is in 2 parts"
+        "lacks 2.0 s of sound and 0 lines: its disk took nothing for a while. It is in 2 parts"
         in said[1]
     )
+    assert said[2].endswith(", but for output.mid: It could not be written.")
+
+
+def test_a_disk_that_does_not_take_the_end_in_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The performance is over all the same."""
+    monkeypatch.setattr(recorder_module, "FINISH_S", 0.0)
+    answers = threading.Event()
+    monkeypatch.setattr(Recorder, "_run", lambda recorder: answers.wait(TIMEOUT_S))
+    said: list[str] = []
+    with recording(tmp_path, said):
+        pass
+    answers.set()
+    assert "may lack its end: its disk has not taken it within" in said[0]

@@ -29,6 +29,7 @@ tokens         … and what the loop has from them
 engine         one performance: tasks on the event loop, in order from start to last note-off
 tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
+stopwatch      … and what each step of it took
 playing_on     … and what is played that nobody asked for
 budget         what an event may still wait for
 ensemble       several memories that take turns

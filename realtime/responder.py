@@ -20,6 +20,7 @@ from realtime.midi import NotePlayer, Scheduler, Timer
 from realtime.monotonic import NS_PER_S
 from realtime.playing_on import PlayingOn
 from realtime.report import Performance
+from realtime.stopwatch import Stopwatch
 
 Ask = Callable[[int, int, int, int], None]
 """Ask for the tokens of an event: its index, the window's end frame, until when that of the memory
@@ -46,7 +47,7 @@ class _Event:
     turn
         The place of the memory that answers it.
     tokens
-        What came for it, by the memory's place.
+        What came for it, its window ending where it was decided, by the memory's place.
     timer
         Set while it waits for the token of the memory that answers.
     """
@@ -99,6 +100,7 @@ class Responder:
     ) -> None:
         self._ensemble = ensemble
         performance.answers_by.update({str(i + 1): 0 for i in range(ensemble.n_memories)})
+        self._stopwatch = Stopwatch(performance, clock, budget)
         self._player = player
         self._scheduler = scheduler
         self._clock = clock
@@ -127,7 +129,7 @@ class Responder:
     def hear(self, attack: np.void) -> None:
         """Take an ATTACK record: ask for its token, and wait for it if that can be in time."""
         onset_ns = self._clock.monotonic_ns(int(attack["onset_frame"]))
-        self._time_hearing(attack, onset_ns)
+        self._stopwatch.hear(attack, onset_ns)
         index = int(attack["index"])
         # a BODY comes before the next ATTACK: what has had none by now lost it to a full ring
         self._events = {i: event for i, event in self._events.items() if event.timer is not None}
@@ -161,14 +163,18 @@ class Responder:
         memory: int = 0,
         turn: int = 0,
     ) -> None:
-        """Take a memory's token into use, and answer the event `index` if it waits for it.
+        """Take a memory's token, and answer the event `index` if it waits for it.
+
+        It is in use until one of later frames comes.
 
         Parameters
         ----------
         turn
             The memory that answers the event; what the others' tokens are late for is nothing.
         """
-        self._in_use[memory] = _TokenInUse(token, end_frame)
+        in_use = self._in_use.get(memory)
+        if in_use is None or end_frame >= in_use.end_frame:
+            self._in_use[memory] = _TokenInUse(token, end_frame)
         self._record("token", index=index, memory=memory, token=token, end_frame=end_frame)
         if index is None:
             return
@@ -231,9 +237,11 @@ class Responder:
         if is_late and self._budget.config.late_notes == "drop":
             self._leave(event, "too late")
             return
-        in_use = self._in_use.get(event.turn)
-        token = None if in_use is None else in_use.token
-        is_considered = self._budget.is_considered(self._heard_ns(event, in_use))
+        token, end_frame = self._token_for(event)
+        heard_ns = (
+            None if end_frame is None else self._clock.monotonic_ns(end_frame) - event.onset_ns
+        )
+        is_considered = heard_ns is not None and self._budget.is_considered(heard_ns)
         answer = self._ensemble.answer(
             event.attended, turn=event.turn, token=token, is_considered=is_considered
         )
@@ -241,7 +249,16 @@ class Responder:
         if answer.notes:
             self._player.play(answer.notes)  # before anything is counted or written down
             sent_ns = self._scheduler.now_ns()
-            self._time_answer(event, in_use, deciding_ns, decided_ns, sent_ns)
+            self._performance.answers_by[str(event.turn + 1)] += 1
+            self._performance.n_considered += is_considered
+            self._stopwatch.answer(
+                event.attended.attack,
+                event.onset_ns,
+                heard_ns,
+                deciding_ns=deciding_ns,
+                decided_ns=decided_ns,
+                sent_ns=sent_ns,
+            )
             if self._budget.is_late(event.onset_ns, sent_ns):
                 self._performance.late_notes += len(answer.notes)
         else:
@@ -270,40 +287,10 @@ class Responder:
         self._performance.unanswered[why] += 1
         self._record("unanswered", index=int(event.attended.attack["index"]), why=why)
 
-    def _heard_ns(self, event: _Event, in_use: _TokenInUse | None) -> int:
-        """How much of the event's note the token contains; below 0 if it ends before the note."""
-        if in_use is None:
-            return -1
-        return self._clock.monotonic_ns(in_use.end_frame) - event.onset_ns
-
-    def _time_hearing(self, attack: np.void, onset_ns: int) -> None:
-        decision_ns = self._clock.monotonic_ns(int(attack["decision_frame"]))
-        popped_ns, published_ns = int(attack["popped_ns"]), int(attack["published_ns"])
-        stages = self._performance.stages
-        stages["capture"].record(popped_ns - decision_ns)
-        stages["listen"].record(decision_ns - onset_ns + published_ns - popped_ns)
-        self._performance.n_events += 1
-
-    def _time_answer(
-        self,
-        event: _Event,
-        in_use: _TokenInUse | None,
-        deciding_ns: int,
-        decided_ns: int,
-        sent_ns: int,
-    ) -> None:
-        performance = self._performance
-        performance.n_answers += 1
-        performance.answers_by[str(event.turn + 1)] += 1
-        performance.stages["inference"].record(
-            deciding_ns - int(event.attended.attack["published_ns"])
-        )
-        performance.stages["oracle"].record(decided_ns - deciding_ns)
-        performance.stages["midi"].record(sent_ns - decided_ns)
-        performance.event_latency.record(sent_ns - event.onset_ns)
-        self._budget.record_deciding(sent_ns - deciding_ns)
-        if in_use is not None:
-            heard_ns = self._heard_ns(event, in_use)
-            performance.heard.record(heard_ns)
-            performance.n_considered += self._budget.is_considered(heard_ns)
-            performance.token_age.record(sent_ns - event.onset_ns - heard_ns)
+    def _token_for(self, event: _Event) -> tuple[int | None, int | None]:
+        """Give an event's own token, or else the newest, and where its window ended."""
+        own = event.tokens.get(event.turn)
+        if own is not None:
+            return own, int(event.attended.attack["decision_frame"])
+        in_use = self._in_use.get(event.turn)
+        return (None, None) if in_use is None else (in_use.token, in_use.end_frame)

@@ -194,6 +194,25 @@ def test_a_regular_window_s_token_answers_nobody_but_serves_a_reflex(stage: Stag
     assert stage.performance.token_age.max_ns == (LAST_WAIT_MS - 9) * NS_PER_MS
 
 
+def test_a_token_that_comes_late_does_not_replace_a_newer_one(stage: Stage) -> None:
+    """Tokens may overtake each other; that of the same frames does replace it."""
+    stage.scheduler.advance(1.0)
+    for token, end_frame in ((7, ms(900)), (8, ms(800)), (9, ms(900)), (6, ms(100))):
+        stage.responder.recognise(token, end_frame)
+    stage.hear()
+    stage.scheduler.advance(1.0)
+    assert stage.improviser.asked == [(0, 9, False)]
+
+
+def test_an_event_is_answered_by_its_own_token_though_a_newer_one_is_there(stage: Stage) -> None:
+    """It ends where the event was decided, as those that were learned did."""
+    record = stage.hear()
+    stage.responder.recognise(7, int(record["decision_frame"]) + ms(5))
+    stage.recognise(5, record)
+    assert stage.improviser.asked == [(0, 5, True)]
+    assert stage.performance.heard.max_ns == HEARD_MS * NS_PER_MS
+
+
 def test_a_token_of_another_event_answers_nobody_else(stage: Stage) -> None:
     """Each event waits for its own."""
     first = stage.hear(0)

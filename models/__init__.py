@@ -10,8 +10,11 @@ listener_state  … its settings, its records and everything it remembers
 event           … one event from its attack to its body
 spectrum        … its Fourier transforms and filter banks
 onset           … its onset detection (SuperFlux)
+first_frame     … and where an onset begins
 pitch           … its pitch (McLeod)
+melody          … and of the recent past: what makes a note where somebody sings
 sonority        … its chroma and chords
+roughness       … and how rough they are
 windows         the newest stretch of audio, at an encoder's rate
 encoder         the seam: windows in, embeddings out
 loading         an encoder by name, or the one a memory was learned with
@@ -19,7 +22,9 @@ spectral        an encoder that needs no download: log-mel, chroma, modulation
 neural          an encoder that is a model: MERT-v1-95M, Wav2Vec 2.0 base
 mert            … its forward pass, lean and exact
 arithmetic      … its matrix products, in a precision, on a device
+bf16_parts      … for units that know only bfloat16
 precision       … which of them this machine does fastest
+cpu_cores       … a batch shared out to threads
 cuda_graph      … a whole pass replayed on a CUDA device
 pooling         … how its steps become one vector
 hybrid          an encoder of two: a model and the spectral one
@@ -46,12 +51,15 @@ __all__ = [
     "architecture",
     "arithmetic",
     "audio_file",
+    "bf16_parts",
     "checkpoint",
     "codebook",
+    "cpu_cores",
     "cuda_graph",
     "encoder",
     "errors",
     "event",
+    "first_frame",
     "hearing",
     "hybrid",
     "info",
@@ -60,6 +68,7 @@ __all__ = [
     "listener",
     "listener_state",
     "loading",
+    "melody",
     "mert",
     "meter",
     "neural",
@@ -68,6 +77,7 @@ __all__ = [
     "pitch",
     "pooling",
     "precision",
+    "roughness",
     "settings",
     "sonority",
     "spectral",

@@ -2,11 +2,14 @@
 
 The way of an event through this package:
 
-    event            one onset as fifteen numbers and its notes; how two events differ
+    event            one onset as fifteen numbers and its notes
+    transcriber      … made of what a listener publishes
+    event_metric     how two events differ
     rhythm           the eleven of them that follow from when the onset is
     ratios           which whole numbers its intervals stand in
     beats            tempo and phase of the beat, foretold
     metrics          how far two frames are apart
+    threshold        … and how far apart they are the same
     audio_oracle     what follows what and what repeats what, grown state by state
     attributes       what can be asked of a state
     attribute_table  the attributes of all states, and who has which value

@@ -16,6 +16,7 @@ devices        the audio inputs of this machine
 capture        sound from a device, by a callback without the interpreter
 file_source    a recording that arrives like a microphone's sound
 ring           records from one thread to another without a lock; observers
+input_level    … how loud it is
 doorbell       one byte that wakes a thread
 monotonic      the host's clock, for kernels too
 clock          from frame positions to monotonic time
@@ -26,6 +27,7 @@ passes         … each encoder's passes over windows of the ring
 recogniser     … one encoder and the codebooks that know its space
 backoff        … and when one that failed is tried again
 tokens         … and what the loop has from them
+hop_ladder     … and how often they read unasked
 engine         one performance: tasks on the event loop, in order from start to last note-off
 tasks          … and what they wait for
 responder      what becomes of each event: deadline, token, answer, lesson
@@ -72,9 +74,14 @@ session        … and read back
 session_format … by its form
 session_part   … the files of which, after a full disk, go on in others
 replay         ``python -m realtime.replay``: … and performed again
+patience       a call that may never come back
+warm_up        what is done before the first note
+privileges     … and what the system is asked for
+macos          … where that is macOS
 board          what was counted, in memory that other processes read
 status         ``python -m realtime.status``: … one of them
 telemetry      structured log lines
+at_once        … and what else is written for a reader who may be gone
 supervisor     the small parent that keeps a performer alive
 troupe         … the processes it starts: performers, and their port's keeper
 background     … of whom one gets ready behind all others
@@ -87,8 +94,11 @@ errors         what can go wrong on stage
 import kernel_cache  # noqa: F401  before numba
 
 __all__ = [
+    "answer",
+    "at_once",
     "background",
     "backoff",
+    "blend",
     "board",
     "budget",
     "capture",
@@ -108,9 +118,12 @@ __all__ = [
     "file_source",
     "forgetting",
     "handover",
+    "harmony",
     "histogram",
+    "hop_ladder",
     "improviser",
     "inference",
+    "input_level",
     "jack_watch",
     "journal",
     "journal_file",
@@ -121,18 +134,24 @@ __all__ = [
     "listen_input",
     "listening",
     "machine",
+    "macos",
     "midi",
     "midi_file",
     "midi_ports",
+    "modes",
     "monotonic",
     "opening",
     "outlets",
     "panic",
     "passes",
+    "patience",
     "perform",
+    "phrase",
     "phrasing",
     "picture",
     "playing",
+    "playing_on",
+    "privileges",
     "recogniser",
     "recorder",
     "recording",
@@ -149,11 +168,15 @@ __all__ = [
     "session_format",
     "session_part",
     "source",
+    "stance",
     "status",
+    "stopwatch",
     "supervised",
     "supervisor",
     "tasks",
     "telemetry",
     "tokens",
     "troupe",
+    "unasked",
+    "warm_up",
 ]

@@ -1,7 +1,8 @@
 """Events: the loop's side of the listener thread: what it has published, and whether it lives.
 
 Loop thread only. It owns the thread and the ring between the two; when the listener has failed
-there is nothing left to answer, and that is raised where events are taken. It never waits.
+there is nothing left to answer, and that is raised where events are taken. It never waits but for
+the thread's end.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from realtime.ring import Consumer, make_ring, prime
 _RING_RECORDS: Final = 1024
 
 
-class WorkerStoppedError(LiveError):
+class ListenerFailedError(LiveError):
     """Raised when the listener failed in the middle of a performance."""
 
 
@@ -98,12 +99,12 @@ class Events:
 
         Raises
         ------
-        WorkerStoppedError
+        ListenerFailedError
             The listener has failed.
         """
         error = self._thread.error
         if error is not None:
-            raise WorkerStoppedError(
+            raise ListenerFailedError(
                 f"The listener has failed ({error}): start again, and report it."
             ) from error
         return self._events.pop_nowait()

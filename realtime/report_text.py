@@ -74,7 +74,7 @@ def _answers(report: dict[str, Any], budget: BudgetConfig) -> str:
         timing = report["event_latency_ms"]
         said += (
             f". 99 of 100 answers came within {timing['p99']:.0f} ms of the note's beginning "
-            f"(of {budget.target_ms:g}), the last after {timing['max']:.0f}"
+            f"(of {budget.target_ms:g}), the slowest within {timing['max']:.0f}"
         )
     return f"{said}."
 
@@ -124,7 +124,7 @@ def _troubles(report: dict[str, Any]) -> list[str]:
     if report["encoder_failures"]:
         lines.append(
             f"Encoders failed {report['encoder_failures']} times and came back "
-            f"{report['encoder_returns']} times; meanwhile answers were reflexes."
+            f"{report['encoder_returns']} times; meanwhile answers by their memories were reflexes."
         )
     if report["n_negative_timings"]:
         lines.append(

@@ -117,7 +117,9 @@ def _level(input_dbfs: int) -> str:
 def _failing(performance: Performance) -> str:
     """Say how many encoders fail at the moment."""
     n_failing = performance.n_encoder_failures - performance.n_encoder_returns
-    return f" {n_failing} of its encoders fail: answers are reflexes." if n_failing else ""
+    if not n_failing:
+        return ""
+    return f" {n_failing} of its encoders fail: answers by their memories are reflexes."
 
 
 def age_s(reading: Reading) -> float:

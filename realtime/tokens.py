@@ -158,7 +158,7 @@ class Tokens:
                 self._performance.n_encoder_returns += 1
                 _log.warning(
                     "engine.encoder_returned",
-                    notice=f"The encoder {name} works again: answers are considered again.",
+                    notice=f"The encoder {name} works again, and with it answers are considered.",
                 )
                 continue
             self._performance.n_encoder_failures += 1
@@ -169,8 +169,8 @@ class Tokens:
             )
             _log.error(
                 "engine.encoder_failed",
-                notice=f"The encoder {name} has failed ({error}): the performance goes on by "
-                f"reflex. {todo}",
+                notice=f"The encoder {name} has failed ({error}): answers by its memories are "
+                f"reflexes. {todo}",
             )
 
     def follow_load(self, now_s: float) -> None:

@@ -20,7 +20,7 @@ from models.spectral import SpectralEncoder
 from realtime import engine, listening
 from realtime.doorbell import Doorbell
 from realtime.errors import DeviceGoneError
-from realtime.events import WorkerStoppedError
+from realtime.events import ListenerFailedError
 from realtime.hop_ladder import OVERRUNS
 from realtime.midi import NOTE_ON, Message
 from realtime.monotonic import NS_PER_S
@@ -236,7 +236,9 @@ def test_an_encoder_that_fails_leaves_reflexes(take_memory: Path, phrase: Path) 
     with structlog.testing.capture_logs() as logged:
         stage.play()
     (said,) = (line for line in logged if line["event"] == "engine.encoder_failed")
-    assert said["notice"].startswith("The encoder spectral has failed (out of memory): the perform")
+    assert said["notice"].startswith(
+        "The encoder spectral has failed (out of memory): answers by its"
+    )
     assert stage.performance.n_encoder_failures == 1
     assert stage.performance.n_encoder_returns == 0
     assert stage.performance.n_answers == stage.performance.n_events >= 5
@@ -257,7 +259,7 @@ def test_a_listener_that_fails_ends_the_performance(
     monkeypatch.setattr(listening, "_listen", fail)
     with pytest.raises(ExceptionGroup) as caught:
         stage.play()
-    assert caught.group_contains(WorkerStoppedError, match=r"listener has failed \(no room\)")
+    assert caught.group_contains(ListenerFailedError, match=r"listener has failed \(no room\)")
     stage.assert_tidy()
 
 

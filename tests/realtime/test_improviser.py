@@ -153,6 +153,34 @@ def test_an_event_without_a_token_is_learned_too() -> None:
     assert math.isnan(memory.event(9).frame[0])
 
 
+@pytest.mark.parametrize("is_learning", [True, False])
+def test_a_pitch_that_is_known_when_the_note_is_over_is_the_one_that_is_followed(
+    is_learning: bool,
+) -> None:
+    """A mirror turns the note that was played upside down, not what it was taken for at first."""
+    config = replace(REPEATING, mode="mirror", is_learning=is_learning, phrase_notes=0)
+    player, pitches = improviser(learned(), config), []
+    for i, (first, later) in enumerate([(60, 60), (71, 64), (72, 72)]):
+        attended = player.attend(attack(i, (i + 1) * RATE_HZ // 4, pitch=first))
+        answer = player.answer(attended, token=None, is_considered=False)
+        pitches.append([note.pitch for note in answer.notes])
+        player.learn(attended, body(i, ((later, 64),)), None)
+    assert abs(pitches[2][0] - (2 * 60 + 7 - 64)) <= 2
+
+
+def test_a_note_that_is_over_after_the_next_has_begun_puts_nothing_right() -> None:
+    """By then the next is the newest, and its pitch is its own."""
+    config = replace(REPEATING, mode="mirror", phrase_notes=0)
+    player = improviser(learned(), config)
+    attended = [player.attend(attack(0, RATE_HZ // 4, pitch=60.0))]
+    player.answer(attended[0], token=None, is_considered=False)
+    attended.append(player.attend(attack(1, RATE_HZ // 2, pitch=64.0)))
+    player.answer(attended[1], token=None, is_considered=False)
+    player.learn(attended[0], body(0, ((48, 64),)), None)
+    answer = answered(player, attack(2, 3 * RATE_HZ // 4, pitch=72.0), None)
+    assert abs(answer.notes[0].pitch - (2 * 60 + 7 - 64)) <= 2
+
+
 def test_learning_can_be_turned_off() -> None:
     """Then the memory stays as it was learned."""
     memory = learned()

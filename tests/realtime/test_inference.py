@@ -268,6 +268,19 @@ def test_the_encoder_that_is_needed_goes_first_and_the_others_when_nothing_is_as
     assert bench.worker.n_skipped == 0
 
 
+def test_a_window_that_is_too_late_to_answer_with_is_learned_from_by_the_other_memories(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """Only the answer had a deadline."""
+    _, recogniser = other([1], seed=7)
+    bench = make_bench(others=[recogniser])
+    bench.ask((0, 5000, 0), memory=1)
+    bench.worker.start()
+    answers = bench.answers(2)
+    assert answers["memory"].tolist() == [1, 0]
+    assert answers["token"].tolist() == [SKIPPED, bench.token(5000)]
+
+
 def test_of_what_is_left_for_later_the_latest_wins_too(make_bench: Callable[..., Bench]) -> None:
     """As many as a batch holds are kept, and the others are counted."""
     _, recogniser = other([1], seed=7)
@@ -293,8 +306,11 @@ def test_without_events_every_encoder_reads_the_newest_window(
     assert set(answers["event_index"]) == {HOP}
 
 
-def test_an_encoder_that_fails_is_reported_and_left_alone(bench: Bench) -> None:
+def test_an_encoder_that_fails_is_reported_and_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is asked of it is skipped at once, and is no fault of the machine's speed."""
+    monkeypatch.setattr(backoff, "FIRST_S", 3600.0)
     bench.encoder.error = RuntimeError("out of memory")
     bench.worker.start()
     for index in range(3):

@@ -83,6 +83,7 @@ def test_an_encoder_that_fails_rests_and_is_well_after_a_pass_that_does_not(
     passes: Passes, encoder: FailingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it failed with is there in between."""
+    monkeypatch.setattr(backoff, "FIRST_S", 3600.0)
     assert passes.cut(requests(2), 0) == [1, 0]
     encoder.error = RuntimeError("out of memory")
     rests = [passes.rests]

@@ -111,4 +111,5 @@ def test_encoders_that_fail_are_said(capsys: pytest.CaptureFixture[str]) -> None
         board.publish()
         said = " ".join(in_process(main, [], capsys).out.split())
         board.close()
-        assert ("1 of its encoders fail: answers are reflexes." in said) is is_said
+        failing = "1 of its encoders fail: answers by their memories are reflexes."
+        assert (failing in said) is is_said

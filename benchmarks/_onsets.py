@@ -1,5 +1,6 @@
 """Events heard of recordings with truth: their onsets, and the pitches and notes they are given."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from mir_eval.util import match_events
 from numpy.typing import NDArray
 
+from benchmarks._peer import aubio_onsets_s
 from benchmarks._recordings import Recording
 from models.listener import ATTACK, BODY, Listener, ListenerConfig
 
@@ -63,6 +65,20 @@ def score_onsets(recordings: list[Recording], gain_db: float = 0.0) -> OnsetScor
         position_p10_ms=float(np.percentile(errors_ms, 10)),
         position_p90_ms=float(np.percentile(errors_ms, 90)),
     )
+
+
+def score_peer(python: str, recordings: list[Recording]) -> dict[str, float]:
+    """Return each of the peer's methods' F on several recordings together."""
+    n_hits: Counter[str] = Counter()
+    n_found: Counter[str] = Counter()
+    n_true = sum(recording.onsets_s.size for recording in recordings)
+    for recording in recordings:
+        found_s = aubio_onsets_s(python, recording.frames, recording.rate_hz)
+        for method, onsets_s in found_s.items():
+            n_found[method] += len(onsets_s)
+            hits = match_events(recording.onsets_s, np.array(onsets_s), TOLERANCE_S)
+            n_hits[method] += len(hits)
+    return {method: 2 * n_hits[method] / (n_found[method] + n_true) for method in n_found}
 
 
 def _matched(

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._peer import aubio_onsets_s
 from models.listener import ATTACK, Listener
 
 RATE_HZ: Final = 48_000
@@ -39,3 +40,12 @@ def count_events(frames: NDArray[np.float32]) -> int:
 def events_per_minute(duration_s: float) -> dict[str, float]:
     """Return what is heard in each room, a minute."""
     return {name: count_events(room(name, duration_s)) * 60 / duration_s for name in ROOMS}
+
+
+def peer_events_per_minute(python: str, duration_s: float) -> dict[str, dict[str, float]]:
+    """Return what each of the peer's methods finds in each room, a minute."""
+    found_s = {name: aubio_onsets_s(python, room(name, duration_s), RATE_HZ) for name in ROOMS}
+    return {
+        name: {method: len(onsets_s) * 60 / duration_s for method, onsets_s in row.items()}
+        for name, row in found_s.items()
+    }

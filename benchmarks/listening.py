@@ -10,7 +10,8 @@ Scored with mir_eval. Truth closer together than 30 ms is one onset. One default
 * pitch: the listener's own pitch tracks of the singer, every 10 ms, against the annotated f0, each
   interpolated at the annotation's times. "held": as they come, each voiced from its middle until
   the next one's middle, the scorer's default; so every note's voicing is 5 ms late.
-* cost: the kernel as the stage calls it, in CPU time; ``--peer PYTHON`` times aubio beside it.
+* cost: the kernel as the stage calls it, in CPU time.
+* ``--peer PYTHON``: what aubio costs and finds of the same sound.
 * rooms: events heard in a minute of a stage's noise, hiss to ventilator: each would be answered.
 * sonority: Pearson correlation of −roughness with people's ratings of chords, from the partials
   they are made of ("partials") and as heard from their sound in the BODY ("heard").
@@ -33,7 +34,7 @@ from typing import Any
 from benchmarks import _rhythm
 from benchmarks._chords import score_sonority
 from benchmarks._cost import BLOCK_FRAMES, measure_cost
-from benchmarks._onsets import score_events, score_onsets, score_solo
+from benchmarks._onsets import score_events, score_onsets, score_peer, score_solo
 from benchmarks._peer import aubio_ms_per_s
 from benchmarks._recordings import (
     DATA,
@@ -43,7 +44,7 @@ from benchmarks._recordings import (
     read_solo,
     read_voice,
 )
-from benchmarks._rooms import events_per_minute
+from benchmarks._rooms import events_per_minute, peer_events_per_minute
 from benchmarks._run import Headline, run
 from benchmarks._synthesised import score_synthesised
 from benchmarks._voice import score_pitch
@@ -67,7 +68,10 @@ def measure_all(quick: bool, data: Path = DATA, peer: str | None = None) -> dict
         "rooms": events_per_minute(ROOM_S / 20 if quick else ROOM_S),
     }
     if peer is not None:
-        result["peer"] = aubio_ms_per_s(peer, planted[0].frames, planted[0].rate_hz)
+        result["peer"] = {
+            "ms_per_s": aubio_ms_per_s(peer, planted[0].frames, planted[0].rate_hz),
+            "rooms": peer_events_per_minute(peer, ROOM_S / 20 if quick else ROOM_S),
+        }
     if quick:
         return result
     result["synthesised"] = score_synthesised()
@@ -79,6 +83,8 @@ def measure_all(quick: bool, data: Path = DATA, peer: str | None = None) -> dict
         name: {f"{gain_db:g}": asdict(score_onsets(group, gain_db)) for gain_db in GAINS_DB}
         for name, group in groups.items()
     }
+    if peer is not None:
+        result["peer"]["onsets"] = {name: score_peer(peer, group) for name, group in groups.items()}
     result["events"] = {
         name: [score_events(recording, heard_ms) for heard_ms in HEARD_MS]
         for name, recording in (("piano", piano[0]), ("voice", voice[0]))
@@ -109,6 +115,10 @@ def headlines(result: dict[str, Any]) -> Iterator[Headline]:
             name=f"{name}, F lost 24 dB softer",
             value=f_measure - rows["-24"]["f_measure"],
             target=0.01,
+        )
+    for name, row in result.get("peer", {}).get("onsets", {}).items():
+        yield Headline(
+            name=f"{name}, F of aubio's best method", value=max(row.values()), better="higher"
         )
     if "onsets" in result:
         decided_ms = result["onsets"]["drums"]["0"]["decision_p90_ms"]
@@ -196,13 +206,14 @@ def show(result: dict[str, Any]) -> None:
         f"cost at 44.1 kHz, blocks of {BLOCK_FRAMES}: p50 {cost['block_p50_us']:.0f} µs,"
         f" p99 {cost['block_p99_us']:.0f}, max {cost['block_max_us']:.0f}"
     )
-    for name, ms_per_s in result.get("peer", {}).items():
-        print(f"aubio's {name}: {ms_per_s:.1f} ms per s")
+    for name, rows in result.get("peer", {}).items():
+        for of, values in rows.items():
+            print(f"aubio, {name}, {of}: {values}")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--peer", metavar="PYTHON", help="an interpreter that has aubio, to time it"
+        "--peer", metavar="PYTHON", help="an interpreter that has aubio, to stand beside"
     )
 
 

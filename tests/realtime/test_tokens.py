@@ -100,6 +100,6 @@ def test_an_encoder_that_fails_and_one_that_is_back_are_said_once(
         assert loop.ask(3, 1)[0] == ("token", 3, 1, 1)
         assert loop.tokens.predict_finish_ns(0, 1) < 3600 * NS_PER_S
     assert [log["event"] for log in logs] == ["engine.encoder_failed", "engine.encoder_returned"]
-    assert logs[0]["notice"].endswith("by reflex. It is tried again from time to time.")
+    assert logs[0]["notice"].endswith("are reflexes. It is tried again from time to time.")
     performance = loop.performance
     assert (performance.n_encoder_failures, performance.n_encoder_returns) == (1, 1)

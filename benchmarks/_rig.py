@@ -20,6 +20,7 @@ import psutil
 from benchmarks._audience import NAME
 from benchmarks._jack import ended, jack_server
 from benchmarks._run import REPOSITORY
+from benchmarks._sounding import Heard, sounding_notes
 from benchmarks._stage import CAPTURE_PORTS, StageError
 from realtime.board import Reading, board_folder, read_boards
 
@@ -27,7 +28,6 @@ RATE_HZ: Final = 48_000
 PATIENCE_S: Final = 60.0
 _FIRST_PATIENCE_S: Final = 150.0
 _PORT: Final = "MusicHal:MusicHal"
-_ON, _OFF = 0x90, 0x80
 
 
 class Rig:
@@ -67,7 +67,7 @@ class Rig:
 
     def raise_audience(self) -> None:
         """Start an audience, which has heard nothing yet and in which nothing sounds."""
-        self.heard: list[tuple[float, bytes]] = []
+        self.heard: list[Heard] = []
         self.audience = subprocess.Popen(
             [sys.executable, "-m", "benchmarks._audience", CAPTURE_PORTS],
             cwd=REPOSITORY,
@@ -117,8 +117,8 @@ class Rig:
         """Wait for a note-on after a moment, and give its time."""
 
         def first() -> list[float]:
-            ons = (at_s for at_s, m in list(self.heard) if m[0] & 0xF0 == _ON and m[2] > 0)
-            return [at_s for at_s in ons if at_s > since_s][:1]
+            begins = (note.begin_s for note in sounding_notes(list(self.heard)))
+            return [begin_s for begin_s in begins if begin_s > since_s][:1]
 
         self.wait_for(lambda: bool(first()), PATIENCE_S)
         return first()[0]
@@ -132,39 +132,7 @@ class Rig:
                 raise StageError(f"the performer does not go on: {last or self.said[-5:]}")
             time.sleep(0.005)
 
-    def sounding(self, until_s: float) -> set[int]:
-        """Give the pitches that sound at a moment, so far as the audience has heard."""
-        sounding: set[int] = set()
-        for at_s, (status, pitch, velocity) in list(self.heard):
-            if at_s > until_s:
-                break
-            if status & 0xF0 == _ON and velocity:
-                sounding.add(pitch)
-            elif status & 0xF0 in (_OFF, _ON):
-                sounding.discard(pitch)
-        return sounding
-
-    def hanging(self, since_s: float) -> set[int]:
-        """Give the pitches that sounded at a moment and have not been ended since."""
-        return self.sounding(since_s) - {pitch for _, pitch in self._ends(since_s)}
-
-    def ended_s(self, since_s: float) -> float:
-        """Give how long those sounded on that have been ended."""
-        first = {pitch: at_s for at_s, pitch in reversed(self._ends(since_s))}
-        ends = [first[pitch] for pitch in self.sounding(since_s) & first.keys()]
-        return max(ends, default=since_s) - since_s
-
-    def _ends(self, since_s: float) -> list[tuple[float, int]]:
-        """Give when which pitches were ended since a moment."""
-        return [
-            (at_s, pitch)
-            for at_s, (status, pitch, velocity) in list(self.heard)
-            if at_s > since_s and (status & 0xF0 == _OFF or (status & 0xF0 == _ON and not velocity))
-        ]
-
-    def _read_notes(
-        self, audience: "subprocess.Popen[bytes]", heard: list[tuple[float, bytes]]
-    ) -> None:
+    def _read_notes(self, audience: "subprocess.Popen[bytes]", heard: list[Heard]) -> None:
         assert audience.stdout is not None
         for line in audience.stdout:
             at_ns, message = line.split()

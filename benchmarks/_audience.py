@@ -58,10 +58,10 @@ def main() -> None:
 
     def look() -> None:
         while True:
-            connected = {port.name for port in client.get_all_connections(out)}
-            for port in client.get_ports(sys.argv[1], is_audio=True, is_input=True):
-                if port.name not in connected:
-                    with contextlib.suppress(jack.JackError):  # it has left meanwhile
+            with contextlib.suppress(jack.JackError):  # a port that has left meanwhile
+                connected = {port.name for port in client.get_all_connections(out)}
+                for port in client.get_ports(sys.argv[1], is_audio=True, is_input=True):
+                    if port.name not in connected:
                         client.connect(out, port)
             time.sleep(_LOOK_S)
 

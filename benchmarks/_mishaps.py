@@ -40,8 +40,13 @@ def kill_keeper(rig: Rig) -> float:
 
     JACK wakes nobody who heard a client that was killed for a second: that is most of the recovery.
     """
-    (keeper,) = (one for one in rig.processes if "realtime.keeper" in one.cmdline())
-    keeper.kill()
+    _keeper(rig).kill()
+    return time.monotonic()
+
+
+def hang_keeper(rig: Rig) -> float:
+    """SIGSTOP to the process that holds the port, which is killed when it has not read for long."""
+    _keeper(rig).suspend()
     return time.monotonic()
 
 
@@ -141,6 +146,11 @@ def _restart_server(rig: Rig, *, away_s: float = 0.0, rate_hz: int = 48_000) -> 
     return back_s
 
 
+def _keeper(rig: Rig) -> psutil.Process:
+    (keeper,) = (one for one in rig.processes if "realtime.keeper" in one.cmdline())
+    return keeper
+
+
 def _can_hear() -> bool:
     """Say whether the audience's port is there."""
     done = subprocess.run(["jack_lsp", f"{NAME}:in"], capture_output=True, check=False)
@@ -162,6 +172,7 @@ FAULTS: Final[dict[str, dict[str, Fault]]] = {  # by the port that is played int
     "virtual": {
         "performer killed": kill_performer,
         "keeper killed": kill_keeper,
+        "keeper hung": hang_keeper,
         "machine suspended 3 s": suspend_machine,
         "audio server killed and back at once": restart_server,
         "audio server killed and back after 4 s": lose_server,

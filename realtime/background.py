@@ -30,14 +30,18 @@ def step_back(pid: int) -> bool:
 def come_forward(pid: int) -> None:
     """Have a process that stepped back run like any other again; harmless if it did not, or ended.
 
-    Its threads began where it was, and come along.
+    Its threads began where it was, and come along. Linux may leave out of a list the threads that
+    come after one that ends meanwhile, so two lists in a row have to name none.
     """
     if sys.platform == "darwin":
         _asked(pid, 0)
         return
-    left_behind = _threads_behind(pid)
-    while left_behind and all(_scheduled(thread, os.SCHED_OTHER) for thread in left_behind):
-        left_behind = _threads_behind(pid)  # those begun meanwhile
+    n_without = 0
+    while n_without < 2:
+        left_behind = _threads_behind(pid)
+        n_without = 0 if left_behind else n_without + 1
+        if [thread for thread in left_behind if not _scheduled(thread, os.SCHED_OTHER)]:
+            return
 
 
 def _threads_behind(pid: int) -> list[int]:

@@ -24,8 +24,8 @@ _N_APPEARED: Final = 2
 _JACK_NO_START_SERVER: Final = 1
 _JACK_PORT_IS_OUTPUT: Final = 2
 _JACK_MIDI_TYPE: Final = b"8 bit raw midi"
-_DRAIN_CYCLES: Final = 2  # one that reads what was just sent, one that surely came after it
-_DRAIN_TIMEOUT_S: Final = 0.25
+_SETTLED_CYCLES: Final = 2  # one that reads what was just sent, one that surely came after it
+_SETTLED_TIMEOUT_S: Final = 0.25
 _UNREAD_LIMIT: Final = 1024  # messages; 2340 of three bytes fill RtMidi's ring
 
 _counters_pointer = types.CPointer(types.int64)
@@ -111,10 +111,13 @@ class JackWatch:
         self._n_unread += 1
         return not self.is_down and self._n_unread <= _UNREAD_LIMIT
 
-    def wait_drained(self) -> None:
-        """Wait until the server has surely read what was sent, at most a quarter of a second."""
-        end_cycle = self._counters[_N_CYCLES] + _DRAIN_CYCLES
-        give_up_s = time.monotonic() + _DRAIN_TIMEOUT_S
+    def wait_settled(self) -> None:
+        """Wait until the server has surely read what was sent, and made what was connected.
+
+        That takes two cycles; a quarter of a second is enough for a server that lives.
+        """
+        end_cycle = self._counters[_N_CYCLES] + _SETTLED_CYCLES
+        give_up_s = time.monotonic() + _SETTLED_TIMEOUT_S
         while (
             self._counters[_N_CYCLES] < end_cycle
             and not self.is_down

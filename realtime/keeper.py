@@ -6,18 +6,21 @@ be. When a performer is dead the supervisor writes `END_ALL`, and every note is 
 that is open and connected, on every MIDI system, without waiting for it to let a new client in.
 JACK in particular does so only a second after it lost one, and wakes nobody who heard that one
 until then; those who hear the keeper go on. The keeper ends when nobody is left who could write.
-One that dies leaves the next what it needs to take its place, `realtime.handover`.
+One that dies leaves the next what it needs to take its place, `realtime.handover`; what was written
+meanwhile comes too late to be played, and is only counted.
 """
 
 import os
+import select
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
 
 from realtime.handover import Handover
-from realtime.midi import Message
+from realtime.midi import Message, begins_note
 from realtime.privileges import LOOP
 from realtime.returning_port import ReturningPort
 from realtime.telemetry import configure_logging
@@ -46,11 +49,11 @@ class KeptPort:
         self._n_missed = 0
 
     def send(self, message: Message, at_s: float) -> None:
-        """Send a message now, whatever `at_s`; one that finds the pipe full is counted."""
+        """Send a message now, whatever `at_s`; a note that finds the pipe full is counted."""
         try:
             os.write(self._fd, bytes(message))
         except OSError:  # nobody has read for minutes, or ever will
-            self._n_missed += 1
+            self._n_missed += begins_note(message)
 
     def close(self) -> None:
         """Say what was missed; twice is once."""
@@ -59,17 +62,31 @@ class KeptPort:
             self._n_missed = 0
 
 
+def miss(port: ReturningPort, fd: int) -> None:
+    """Take what waited in a pipe, all at once, before the port is there to play it in a burst."""
+    while select.select([fd], [], [], 0)[0] and (content := os.read(fd, _CHUNK_BYTES)):
+        for message in _messages(content):
+            if bytes(message) != END_ALL:
+                port.send(message, 0.0)
+
+
 def keep(port: ReturningPort, fd: int) -> None:
     """Send what comes through a pipe to a port, and end every note when nothing can come."""
     while content := os.read(fd, _CHUNK_BYTES):
-        for begin in range(0, len(content), len(END_ALL)):
-            message = content[begin : begin + len(END_ALL)]
-            if message == END_ALL:
+        for message in _messages(content):
+            if bytes(message) == END_ALL:
                 port.end_all_notes()
                 _log.warning("midi.silenced", port=port.name, receivers=port.receivers)
             else:
-                port.send((message[0], message[1], message[2]), 0.0)
+                port.send(message, 0.0)
     port.end_all_notes()
+
+
+def _messages(content: bytes) -> Iterator[Message]:
+    """Give the messages of what was read, which are whole: a pipe cuts none of that size."""
+    for begin in range(0, len(content), len(END_ALL)):
+        status, first, second = content[begin : begin + len(END_ALL)]
+        yield (status, first, second)
 
 
 def main() -> None:
@@ -79,6 +96,7 @@ def main() -> None:
     configure_logging("info", is_pretty=False)
     wanted, fd, left = sys.argv[1:]
     port = ReturningPort(wanted, None, handover=Handover(int(left)))
+    miss(port, int(fd))
     port.start()
     WarmUp().take_thread(LOOP)  # what the loop sends waits for nobody on its way out either
     keep(port, int(fd))

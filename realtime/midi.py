@@ -25,6 +25,13 @@ Message = tuple[int, int, int]
 
 NOTE_ON: Final = 0x90
 
+
+def begins_note(message: Message) -> bool:
+    """Say whether a message is a note-on, and none that ends a note."""
+    status, _, velocity = message
+    return status & 0xF0 == NOTE_ON and velocity > 0
+
+
 _log = structlog.get_logger()
 
 

@@ -101,11 +101,17 @@ class MidiPort:
         return [name for port in self._own_ports() for name in self._watch.receivers(port)]
 
     def connect(self, receivers: Iterable[str]) -> list[str]:
-        """Let those who heard the port before hear this one, and name those not there."""
-        if self._watch is None or self._watch.is_down:
+        """Let those who heard the port before hear this one now, and name those who do not."""
+        wanted = list(receivers)
+        if self._watch is None or not wanted:
             return []
+        if self._watch.is_down:
+            return wanted
         watch, own = self._watch, self._own_ports()[-1:]
-        return [name for name in receivers if not any(watch.connect(port, name) for port in own)]
+        awaited = [name for name in wanted if not any(watch.connect(port, name) for port in own)]
+        if awaited != wanted:
+            watch.wait_settled()  # until then what is sent is sent to nobody
+        return awaited
 
     def gone(self, receivers: Sequence[str]) -> list[str]:
         """Name those of former receivers who are gone, or may have been started anew.
@@ -140,7 +146,7 @@ class MidiPort:
 
     def _close(self) -> None:
         if self._watch is not None:
-            self._watch.wait_drained()
+            self._watch.wait_settled()
         self._midi_out.close_port()
         self._midi_out.delete()
         if self._watch is not None:
@@ -231,6 +237,8 @@ def _open(system: int, name: str | None) -> MidiPort:
         else:
             midi_out.open_port(midi_out.get_ports().index(name), CLIENT_NAME)
         watch = JackWatch() if system == rtmidi.API_UNIX_JACK else None
+        if watch is not None:
+            watch.wait_settled()  # until then it is connected to nobody
         undo.pop_all()
     return MidiPort(midi_out, name or CLIENT_NAME, is_virtual=name is None, watch=watch)
 

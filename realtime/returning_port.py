@@ -2,8 +2,8 @@
 
 Messages are sent on the caller's thread; everything that asks a MIDI system, which may take its
 time or hang, is done by a thread of the port's own. A cable that is pulled, a synthesiser that is
-switched off and a MIDI system that ends are said once; messages meanwhile are counted, and the
-music goes on in what is left. Whatever may have been left sounding is ended when the port is back,
+switched off and a MIDI system that ends are said once; notes meanwhile are counted, and the music
+goes on in what is left. Whatever may have been left sounding is ended when the port is back,
 and those who heard it, or were started anew themselves, hear it again.
 """
 
@@ -14,14 +14,14 @@ from typing import Final
 import structlog
 
 from realtime.handover import Handover
-from realtime.midi import Message
+from realtime.midi import Message, begins_note
 from realtime.midi_ports import MidiPort, MidiPortError, open_port
 from realtime.panic import panic_messages
 
 LOOK_S: Final = 0.5
 """How often to look whether the port is there."""
 
-_JOIN_S: Final = 1.0
+_JOIN_S: Final = 2.5  # JACK lets nobody in for 1.1 s after it lost a client
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class ReturningPort:
     Attributes
     ----------
     n_missed : int
-        Messages that came while it was away.
+        Notes that would have begun while it was away.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class ReturningPort:
         self._name = wanted if port is None else port.name
         self._left = handover or Handover()
         self._awaited: list[str] = []
+        self._doubted: list[str] = []
         self._is_new = port is None  # nothing was said of it yet
         self._n_cycles: int | None = None
         self._has_stood_still = False
@@ -146,7 +147,7 @@ class ReturningPort:
             except MidiPortError as error:
                 self._failed = self._port, str(error)
                 self._port = None
-        self.n_missed += 1
+        self.n_missed += begins_note(message)
 
     def _end_all_notes(self) -> None:
         for message in panic_messages(self._left.channels):
@@ -163,21 +164,23 @@ class ReturningPort:
                 self._is_new = False
                 _log.warning("midi.port_awaited", port=self._name, reason=str(error))
             return
-        self._awaited = port.connect(self._left.receivers)
+        self._awaited, self._doubted = port.connect(self._left.receivers), []
         with self._swap:
             self._port, self._name = port, port.name
             n_missed, self.n_missed = self.n_missed, 0
             self._end_all_notes()
         if self._is_new:
             self._is_new = False
-            _log.info("midi.port_opened", port=self._name)
+            _log.info("midi.port_opened", port=self._name, n_missed=n_missed)
         else:
             _log.warning("midi.port_returned", port=self._name, n_missed=n_missed)
 
     def _follow(self, port: MidiPort) -> None:
         """Let those hear it again who heard it and were started anew; others left by themselves.
 
-        A system that stood still loses what it was sent when it goes on: seen with JACK.
+        Who seems to have been disconnected by hand must seem so twice: a system that is ending, or
+        is about to say that a receiver has gone, shows what is half true. A system that stood still
+        loses what it was sent when it goes on: seen with JACK.
         """
         n_cycles, self._n_cycles = self._n_cycles, port.n_cycles
         has_stood_still = n_cycles is not None and n_cycles == self._n_cycles
@@ -185,7 +188,12 @@ class ReturningPort:
             self.end_all_notes()
         self._has_stood_still = has_stood_still
         awaited = port.connect(self._awaited)
+        if awaited != self._awaited:
+            self.end_all_notes()  # those who hear it again may have heard a begin, but not the end
         connected = port.receivers
         left = [name for name in self._left.receivers if name not in [*connected, *awaited]]
-        self._awaited = awaited + port.gone(left)
-        self._left.receivers = connected + self._awaited
+        gone = port.gone(left)
+        by_hand = [name for name in left if name not in gone]
+        doubted = [name for name in by_hand if name not in self._doubted]
+        self._awaited, self._doubted = awaited + gone, doubted
+        self._left.receivers = connected + self._awaited + doubted

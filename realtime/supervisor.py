@@ -53,41 +53,64 @@ class _Cast:
         self.performer = Performer(command, port_fd)
         self._again = [part for part in command if part != "--afresh"]
         self._understudy: Performer | None = None
-        self._backoff = Backoff()
+        self._preparing = Backoff()
+        self._replacing = Backoff(_LONGEST_DELAY_S)
 
     def prepare(self) -> None:
-        """Have an understudy get ready once the performer has settled in, and behind it."""
+        """Have an understudy get ready once the performer has settled in, and behind it.
+
+        One that died while it waited is replaced, less and less often.
+        """
+        now_s = time.monotonic()
+        if self._understudy is not None and not self._understudy.is_alive:
+            self._say_missing(_how_it_ended(self._understudy.code))
+            self._preparing.fail(now_s)
+            self.dismiss()
         since_s = self.performer.playing_since_s
         if since_s is None:
             return
-        played_s = time.monotonic() - since_s
+        played_s = now_s - since_s
         if self._understudy is None and played_s > _SETTLED_S:
-            now_s = time.monotonic()
-            if not self._backoff.may_try(now_s):
+            if not self._preparing.may_try(now_s):
                 return
             try:
                 self._understudy = Performer(self._again, self._port_fd)
             except OSError as error:
-                _log.warning("supervisor.no_understudy", reason=str(error))
-                self._backoff.fail(now_s)
+                self._say_missing(str(error))
+                self._preparing.fail(now_s)
                 return
             is_behind = self._understudy.step_back()
             _log.info("supervisor.understudy_started", is_behind=is_behind)
         elif self._understudy is not None and played_s > _SETTLED_S + _BEHIND_S:
             self._understudy.come_forward()  # ready by now, and asleep, or it would never be
 
-    def replace(self) -> None:
-        """Let the understudy perform, or a new one if it has not even lived so long."""
+    def replace(self) -> bool:
+        """Let the understudy perform, or a new one if it is dead; False if there is none yet."""
         understudy, self._understudy = self._understudy, None
-        if understudy is not None and not understudy.is_alive:
+        if understudy is not None and understudy.is_alive:
+            self.performer = understudy
+            return True
+        if understudy is not None:
             understudy.dismiss()
-            understudy = None
-        self.performer = understudy or Performer(self._again, self._port_fd)
+        now_s = time.monotonic()
+        if not self._replacing.may_try(now_s):
+            return False
+        try:
+            self.performer = Performer(self._again, self._port_fd)
+        except OSError as error:
+            _log.error("supervisor.no_performer", reason=str(error))
+            self._replacing.fail(now_s)
+            return False
+        return True
 
     def dismiss(self) -> None:
         """End the understudy."""
         if self._understudy is not None:
             self._understudy.dismiss()
+            self._understudy = None
+
+    def _say_missing(self, reason: str) -> None:
+        _log.warning("supervisor.no_understudy", reason=reason)
 
 
 def supervise(command: Sequence[str], keeper: Keeper | None, log: Path | None = None) -> int:
@@ -146,7 +169,9 @@ def _keep_going(
         delay_s = min(_LONGEST_DELAY_S, 0.5 * 2 ** (len(deaths) - 2))
         if passed_on.wait(delay_s if is_death and len(deaths) > 1 else 0.0):
             return 0
-        cast.replace()
+        while not cast.replace():
+            if passed_on.wait(_TICK_S):
+                return 0
 
 
 class _SignalBox:
@@ -176,7 +201,7 @@ class _SignalBox:
 def _how_it_ended(code: int) -> str:
     if code == DEVICE_GONE:
         return "the audio input went away"
-    return f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 def main(port: str, *options: str) -> int:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from realtime.background import come_forward, step_back
-from realtime.handover import unnamed_file
+from realtime.backoff import Backoff
+from realtime.handover import Handover, unnamed_file
 
 BEAT_FD: Final = "MUSICHAL_BEAT_FD"
 CALL_FD: Final = "MUSICHAL_CALL_FD"
@@ -33,8 +34,9 @@ HUNG_S: Final = 1.0
 _PREPARING_S: Final = 300.0
 _ENDING_S: Final = 20.0
 _LAST_NOTES_S: Final = 4.0
-_AGAIN_S: Final = 2.0
-_LONGEST_AGAIN_S: Final = 60.0
+_UNREAD_S: Final = 0.5
+_KEEPER_STARTS_S: Final = 10.0
+_LONGEST_LOOK_S: Final = 0.2
 
 
 class Performer:
@@ -178,7 +180,7 @@ class Performer:
 
 
 class Keeper:
-    """The process that holds the MIDI port, started again if it dies.
+    """The process that holds the MIDI port, started again if it dies or hangs.
 
     Parameters
     ----------
@@ -197,14 +199,20 @@ class Keeper:
         self._read_fd, self.fd = os.pipe()
         os.set_blocking(self.fd, False)
         self._left_fd = unnamed_file()
-        self._again_s = _AGAIN_S
+        self._backoff = Backoff()
+        self._looked_s = time.monotonic()
+        self._unread_s = 0.0
         self._start()
 
     def is_well(self) -> bool:
-        """Start it again if it has died, less and less often; False if it was."""
-        if self._process.poll() is None or time.monotonic() - self._started_s < self._again_s:
+        """Start it again if it has died or hangs, less and less often; False if it was."""
+        now_s = time.monotonic()
+        if self._hangs(now_s):
+            self._process.kill()
+            self._process.wait()
+        if self._process.poll() is None or not self._backoff.may_try(now_s):
             return True
-        self._again_s = min(2 * self._again_s, _LONGEST_AGAIN_S)
+        self._backoff.fail(now_s)
         try:
             self._start()
         except OSError:  # no more processes at the moment: the performer needs none to play on
@@ -217,7 +225,10 @@ class Keeper:
             os.write(self.fd, END_ALL)
 
     def close(self) -> None:
-        """Let it end what sounds, and end."""
+        """Let it end what sounds, and end; one that has died is started once more for that."""
+        if self._process.poll() is not None and Handover(self._left_fd).channels:
+            with contextlib.suppress(OSError):
+                self._start()
         os.close(self.fd)
         os.close(self._read_fd)
         os.close(self._left_fd)
@@ -226,6 +237,16 @@ class Keeper:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _hangs(self, now_s: float) -> bool:
+        """Say whether what is written has waited too long for one that should be reading."""
+        looked_s, self._looked_s = self._looked_s, now_s
+        is_starting = now_s - self._started_s < _KEEPER_STARTS_S
+        if is_starting or not select.select([self._read_fd], [], [], 0)[0]:
+            self._unread_s = 0.0
+        else:  # a machine that slept has not waited
+            self._unread_s += min(now_s - looked_s, _LONGEST_LOOK_S)
+        return self._unread_s > _UNREAD_S
 
     def _start(self) -> None:
         self._started_s = time.monotonic()

@@ -42,6 +42,26 @@ def test_a_process_steps_back_and_comes_forward_with_threads_it_began_meanwhile(
 
 
 @linux
+def test_threads_that_a_list_left_out_come_forward_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And if one is refused the others are asked all the same, once."""
+    lists = [[1, 2], [], [3], [], [], [4]]
+    monkeypatch.setattr(background, "_threads_behind", lambda pid: lists.pop(0))
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda thread, *_: asked.append(thread))
+    come_forward(7)
+    assert (asked, lists) == ([1, 2, 3], [[4]])
+
+    def refuse(thread: int, *_: object) -> None:
+        asked.append(thread)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    lists[0] = [4, 5]
+    come_forward(7)
+    assert (asked, lists) == ([1, 2, 3, 4, 5], [])
+
+
+@linux
 def test_who_could_not_come_forward_does_not_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a Linux where this user may not ask for niceness 0."""
 

@@ -5,7 +5,8 @@ import os
 import pytest
 import structlog
 
-from realtime.keeper import KeptPort, keep
+from realtime.handover import Handover, unnamed_file
+from realtime.keeper import KeptPort, keep, miss
 from realtime.midi import Message
 from realtime.panic import panic_messages
 from realtime.returning_port import ReturningPort
@@ -55,6 +56,26 @@ def test_what_performers_send_goes_out_in_order(pipe: tuple[int, int]) -> None:
     panic = [*panic_messages([1])]
     assert port.sent == [(0x91, 60, 64), *panic, (0x91, 62, 64), *panic]
     assert [line["event"] for line in logged] == ["midi.silenced"]
+
+
+def test_what_waited_for_a_keeper_is_not_played_but_what_it_may_have_begun_is_ended(
+    pipe: tuple[int, int],
+) -> None:
+    """Only notes are counted, and only what is there is taken: more may come later, or nothing."""
+    read_fd, write_fd = pipe
+    left_fd = unnamed_file()
+    port = ReturningPort("nord", None, handover=Handover(left_fd))
+    miss(port, read_fd)
+    assert port.n_missed == 0
+    for message in ((0x93, 60, 64), (0x83, 60, 0), (0x93, 60, 0), END_ALL, (0x95, 62, 64)):
+        os.write(write_fd, bytes(message))
+    miss(port, read_fd)
+    assert (port.n_missed, Handover(left_fd).channels) == (2, {3, 5})
+    os.close(write_fd)
+    miss(port, read_fd)
+    assert port.n_missed == 2
+    os.close(read_fd)
+    os.close(left_fd)
 
 
 def test_a_keeper_that_does_not_read_keeps_nobody_waiting(pipe: tuple[int, int]) -> None:

@@ -112,7 +112,7 @@ def test_a_port_that_comes_back_plays_on_and_nothing_hangs(
             player.play([Note(62, 64, 1.0)])
         port.look_after()
         scheduler.advance(2.0)
-        assert (first.n_closed, port.port, port.n_missed) == (1, None, 3)
+        assert (first.n_closed, port.port, port.n_missed) == (1, None, 1)
         machine.port = second = FakePort("Nord 2")
         port.look_after()
         player.play([Note(64, 64, 1.0)])
@@ -151,10 +151,41 @@ def test_whoever_is_started_anew_hears_it_again_and_whoever_left_does_not(
     heard.absent = {"synth:in"}
     heard.heard_by = []
     port.look_after()
+    port.look_after()
     assert port.receivers == ["synth:in"]
+    port.send((0x90, 60, 64), 0.0)
     heard.absent.clear()
     port.look_after()
+    port.look_after()
     assert heard.heard_by == ["synth:in"] == port.receivers
+    assert heard.sent == [(0x90, 60, 64), *panic_messages([0])], "it may not have heard an end"
+
+
+@pytest.mark.parametrize("is_served_on", [True, False])
+def test_who_seems_to_have_left_for_a_moment_is_not_given_up(
+    machine: Machine, is_served_on: bool
+) -> None:
+    """A server that ends, or clears a receiver away, shows what is half true, though not twice."""
+    first = FakePort("MusicHal", ("synth:in",))
+    port = ReturningPort("virtual", first, machine.open)
+    port.look_after()
+    first.heard_by = []
+    port.look_after()
+    if is_served_on:
+        first.absent = {"synth:in"}
+        port.look_after()
+        first.absent.clear()
+        port.look_after()
+        assert first.heard_by == ["synth:in"] == port.receivers
+    else:
+        first.is_gone = True
+        port.look_after()
+        machine.port = second = FakePort("MusicHal", ())
+        port.look_after()
+        assert second.heard_by == ["synth:in"] == port.receivers
+        second.heard_by = []
+        port.look_after()
+        assert port.receivers == ["synth:in"], "what was doubted of another port is no doubt of it"
 
 
 def test_the_next_port_ends_what_a_dead_one_left_and_connects_its_hearers(

@@ -1,6 +1,5 @@
 """The supervisor: a performer that dies is silenced and started again, one that ends is not."""
 
-import contextlib
 import json
 import math
 import os
@@ -9,14 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from realtime import supervisor, telemetry, troupe
+from realtime import backoff, supervisor, telemetry, troupe
 from realtime.supervised import Supervised
 from realtime.supervisor import DEVICE_GONE, supervise
 from realtime.troupe import BEAT_FD, CALL_FD, END_ALL, PORT_FD, Keeper
@@ -58,6 +57,7 @@ def keeper() -> FakeKeeper:
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Supervise without MIDI, delays or a hand on this process's signals, in a folder."""
     monkeypatch.setattr(supervisor, "_LONGEST_DELAY_S", 0.0)
+    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
     monkeypatch.setattr(troupe, "HUNG_S", 60.0)  # a busy machine is no hanging performer
     handlers = {number: signal.getsignal(number) for number in supervisor._SIGNALS}
     monkeypatch.chdir(tmp_path)
@@ -134,42 +134,48 @@ def test_an_understudy_waits_for_its_call_and_is_not_begun_afresh(
     assert (stage / "begun").read_text() == "xxx"
 
 
-def test_an_understudy_that_died_while_it_waited_is_replaced(
+def test_an_understudy_that_died_while_it_waited_is_replaced_before_it_is_needed(
     stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one that is started when it is needed; the dead one is not called to die once more."""
+    """Which is said; the dead one is not called to die once more, and the next one plays."""
     monkeypatch.setattr(supervisor, "_SETTLED_S", 0.0)
-
-    def is_well() -> bool:  # asked at every tick
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            understudy = psutil.Process(int((stage / "dying").read_text()))
-            if understudy.status() == psutil.STATUS_ZOMBIE:
-                (stage / "dead").touch()
-        return True
-
-    monkeypatch.setattr(keeper, "is_well", is_well)
-    wait = f"""
-give_up_s = time.monotonic() + {WAIT_S}
-while not os.path.exists("dead") and time.monotonic() < give_up_s:
-    play()
-    time.sleep(0.05)
-die()"""
-    command = performer(wait, "sys.exit(0)")
+    command = performer("play_beside(3); die()", "sys.exit(0)")
     command[-1] = command[-1].replace(
-        "call = ",
-        """if os.path.getsize("begun") == 2:
-    pathlib.Path("dying").write_text(str(os.getpid()))
-    os._exit(1)
-call = """,
+        "call = ", "if os.path.getsize('begun') == 2: os._exit(0)\ncall = "
     )
     with capture_logs() as said:
         assert supervise(command, keeper) == 0
-    assert (stage / "dead").exists()
     assert len(lives(stage)) == 2
     assert (stage / "begun").read_text() == "xxx"
-    assert keeper.n_silenced == 1
-    died = [line["how"] for line in said if line["event"] == "supervisor.performer_died"]
-    assert died == ["killed by SIGKILL"]
+    assert [(line["event"], line.get("reason", line.get("how"))) for line in said] == [
+        ("supervisor.understudy_started", None),
+        ("supervisor.no_understudy", "exit code 0"),
+        ("supervisor.understudy_started", None),
+        ("supervisor.performer_died", "killed by SIGKILL"),
+    ]
+
+
+def test_an_understudy_that_dies_when_it_is_called_is_one_more_death(
+    stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the call, of which nobody may be left to read, or upon it; the next one plays."""
+    monkeypatch.setattr(supervisor, "_SETTLED_S", 0.0)
+    call = troupe.Performer.call
+
+    def kill_at_call(called: troupe.Performer, last_beat: dict[str, object]) -> None:
+        if last_beat:  # all but the first
+            deaths.append(called)
+        if len(deaths) == 1:
+            called._process.kill()
+            called._process.wait()
+        call(called, last_beat)
+
+    deaths: list[troupe.Performer] = []
+    monkeypatch.setattr(troupe.Performer, "call", kill_at_call)
+    command = performer("play_beside(2); die()", "die()", "sys.exit(0)")
+    assert supervise(command, keeper) == 0
+    assert len(lives(stage)) == 3
+    assert len(deaths) == keeper.n_silenced == 3
 
 
 def test_a_device_that_keeps_going_away_is_no_reason_to_give_up(stage: Path) -> None:
@@ -233,7 +239,7 @@ def test_a_polite_kill_is_passed_on_and_its_code_handed_back(tmp_path: Path) -> 
     )
     code = f"""
 import sys
-from realtime import supervisor, telemetry, troupe
+from realtime import backoff, supervisor, telemetry, troupe
 troupe.HUNG_S = 600.0
 assert not {{"numpy", "numba", "rtmidi"}} & set(sys.modules), "the supervisor is light"
 sys.exit(supervisor.supervise({performer(polite + "; time.sleep(600)")!r}, None))
@@ -262,30 +268,76 @@ def test_a_log_is_kept_short_while_they_play(stage: Path, monkeypatch: pytest.Mo
     assert (log.read_text(), (stage / "musichal.log.1").read_text()) == ("new", "old lines\n")
 
 
-def test_a_keeper_that_dies_is_started_again_and_nothing_sent_or_left_is_lost(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What was sent while none was there is read by the next, who finds what the last one left."""
-    monkeypatch.setattr(troupe, "_AGAIN_S", 0.05)
-    out = tmp_path / "sent"
+@pytest.fixture
+def reader(tmp_path: Path) -> Keeper:
+    """Give a keeper that writes into a file what it finds and reads, one message a life."""
     code = f"""
 import os, sys
 read_fd, left_fd = map(int, sys.argv[1:])
-for _ in range(3):
-    byte = os.read(read_fd, 1)
-    open({str(out)!r}, "ab", 0).write(os.pread(left_fd, 9, 0) + byte)
-    os.pwrite(left_fd, byte, 0)
+with open({str(tmp_path / "sent")!r}, "ab", 0) as sent:
+    sent.write(os.pread(left_fd, 1, 0) + os.read(read_fd, 3))
+os.pwrite(left_fd, b"\\1", 0)
 """
-    one = Keeper([sys.executable, "-S", "-c", code])
-    give_up_s = time.monotonic() + WAIT_S
-    one.end_all_notes()
-    os.write(one.fd, b"\x90\x40\x41")
-    while one.is_well():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.01)
+    return Keeper([sys.executable, "-S", "-c", code])
+
+
+def test_a_keeper_that_dies_is_started_again_and_once_more_in_the_end(
+    reader: Keeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At once, then less and less often; each finds what the last one left, and what waits."""
+    monkeypatch.setattr(backoff, "FIRST_S", 600.0)
+    for message in (END_ALL, b"\x90\x40\x41", b"\x80\x40\x00"):
+        os.write(reader.fd, message)
+    assert reader._process.wait(WAIT_S) == 0
+    assert not reader.is_well()
+    assert reader._process.wait(WAIT_S) == 0
+    assert reader.is_well(), "it is dead, and not started again so soon"
+    reader.close()
+    sent = (tmp_path / "sent").read_bytes()
+    assert sent == END_ALL + b"\1\x90\x40\x41" + b"\1\x80\x40\x00"
+
+
+def test_a_dead_keeper_that_never_sent_anything_is_not_started_to_end_it(tmp_path: Path) -> None:
+    """As the music is over."""
+    begun = tmp_path / "begun"
+    one = Keeper([sys.executable, "-S", "-c", f"open({str(begun)!r}, 'a').write('x')"])
+    assert one._process.wait(WAIT_S) == 0
     one.close()
-    sent = END_ALL + b"\x90\x40\x41"
-    assert out.read_bytes() == b"".join(sent[max(0, i - 1) : i + 1] for i in range(len(sent)))
+    assert begun.read_text() == "x"
+
+
+def test_a_keeper_that_reads_no_more_is_killed_and_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not while it starts, nor while there is nothing to read, nor for a machine that slept."""
+    one = Keeper([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+    hung, now_s = one._process, time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now_s)
+
+        def all_well_for(duration_s: float, n_looks: int) -> bool:
+            nonlocal now_s
+            for _ in range(n_looks):
+                now_s += duration_s / n_looks
+                if not one.is_well():
+                    return False
+            return True
+
+        one.end_all_notes()
+        assert all_well_for(0.9 * troupe._KEEPER_STARTS_S, 100)
+        os.read(one._read_fd, 100)
+        assert all_well_for(100.0, 1000)
+        one.end_all_notes()
+        assert all_well_for(3600.0, 1)
+        os.read(one._read_fd, 100)
+        assert all_well_for(0.4, 4)
+        one.end_all_notes()
+        assert not all_well_for(1.5 * troupe._UNREAD_S, 15)
+        assert hung.returncode == -signal.SIGKILL
+        assert one._process.poll() is None
+    one._process.kill()
+    one._process.wait()
+    one.close()
 
 
 def test_where_no_process_can_be_started_what_runs_goes_on(
@@ -295,13 +347,7 @@ def test_where_no_process_can_be_started_what_runs_goes_on(
     cast = supervisor._Cast([sys.executable, "-S", "-c", "input()"], None)
     one = Keeper([sys.executable, "-S", "-c", ""])
     one._process.wait(WAIT_S)
-    monkeypatch.setattr(troupe, "_AGAIN_S", 0.0)
-    one._again_s = 0.0
     cast.performer.playing_since_s = -math.inf
-
-    def refuse(*_: object, **__: object) -> None:
-        raise BlockingIOError("Resource temporarily unavailable")
-
     n_open = psutil.Process().num_fds()
     with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(subprocess, "Popen", refuse)
@@ -312,6 +358,40 @@ def test_where_no_process_can_be_started_what_runs_goes_on(
     assert psutil.Process().num_fds() == n_open
     one.close()
     cast.performer.dismiss()
+
+
+def test_where_no_performer_can_be_started_it_is_tried_until_one_can(
+    stage: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each refusal is said; a signal ends the wait."""
+    popen = subprocess.Popen
+    refusing: list[Callable[[], None]] = [refuse, refuse]
+
+    def start(*arguments: object, **options: object) -> object:
+        if (stage / "lives").exists() and refusing:
+            refusing.pop()()
+        return popen(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with capture_logs() as said:
+        assert supervise(performer("play(); die()", "sys.exit(0)"), keeper) == 0
+    assert len(lives(stage)) == 2
+    events = [line["event"] for line in said]
+    assert events == ["supervisor.performer_died", *["supervisor.no_performer"] * 2]
+
+    def be_interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        refuse()
+
+    (stage / "lives").unlink()
+    refusing.append(be_interrupted)
+    assert supervise(performer("play(); die()"), None) == 0
+    assert len(lives(stage)) == 1
+
+
+def refuse(*_: object, **__: object) -> None:
+    """Start no process."""
+    raise BlockingIOError("Resource temporarily unavailable")
 
 
 def test_without_a_supervisor_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

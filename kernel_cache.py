@@ -4,7 +4,8 @@ Every package imports this first, before numba. Numba keeps compiled kernels bet
 compiles anew when the file of a kernel changes, but looks at no other file: a kernel that calls
 into another module would silently go on running that module's old code after an update (seen, and
 measured as stale results). So the kernels of one state of the sources share one folder, named
-after them; older ones are deleted. ``NUMBA_CACHE_DIR`` in the environment is respected.
+after them; older ones are deleted. ``NUMBA_CACHE_DIR`` in the environment is respected. Where a
+kernel cannot be kept, `kernel_keeping` has it compiled again at the next start.
 """
 
 import hashlib
@@ -12,11 +13,19 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent
 PACKAGES: Final = ("models", "oracle", "realtime")
+_PLACES: Final = (
+    "UserProvidedCacheLocator",
+    "InTreeCacheLocator",
+    "UserWideCacheLocator",
+    "kernel_keeping.Unkept",
+)
+"""Numba's own, in its order, and one for a kernel that has none of them."""
 _COMPILED: Final = re.compile(r"\b(?:numba|_jit)\b")
 _IMPORT: Final = re.compile(rf"^from ((?:{'|'.join(PACKAGES)})[\w.]*) import", re.MULTILINE)
 
@@ -58,8 +67,10 @@ def use_own_folder(root: Path = ROOT) -> None:
     if not folder.is_dir():
         for old in folder.parent.glob("kernels-*"):
             shutil.rmtree(old, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # it is said when the first kernel is to be kept
+            folder.mkdir(parents=True, exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 
 use_own_folder()
+os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", ",".join(_PLACES))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import kernel_cache
+import kernel_keeping
 from kernel_cache import digest, kernel_sources, use_own_folder
 
 CALLEE = "from numba import njit\n\n@njit(cache=True)\ndef answer():\n    return {}\n"
@@ -15,6 +16,7 @@ CALLER = (
     "import numba\nfrom models.callee import answer\n\n"
     "@numba.njit(cache=True)\ndef ask():\n    return answer()\n"
 )
+UNKEPT = "What is compiled for this machine cannot be kept "
 ASK = "import kernel_cache\nfrom oracle.caller import ask\nprint(ask())\n"
 
 
@@ -26,22 +28,25 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "models" / "callee.py").write_text(CALLEE.format(41))
     (tmp_path / "oracle" / "caller.py").write_text(CALLER)
     (tmp_path / "oracle" / "table.py").write_text("LEGS = 4\n")
-    source = Path(kernel_cache.__file__)
-    (tmp_path / source.name).write_text(source.read_text())
+    for module in (kernel_cache, kernel_keeping):
+        source = Path(str(module.__file__))
+        (tmp_path / source.name).write_text(source.read_text())
     return tmp_path
 
 
-def ask(checkout: Path) -> str:
+def ask(checkout: Path, before: str = "", says: str = "") -> str:
     """Run the program in a process of its own, which keeps its kernels."""
-    environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    environment = {key: value for key, value in os.environ.items() if "NUMBA" not in key}
     ran = subprocess.run(
-        [sys.executable, "-c", ASK],
+        [sys.executable, "-c", before + ASK],
         cwd=checkout,
         env=environment,
         capture_output=True,
         check=True,
         text=True,
     )
+    assert ran.stderr.startswith(says)
+    assert len(ran.stderr.splitlines()) == bool(says)
     return ran.stdout.strip()
 
 
@@ -51,6 +56,23 @@ def test_a_kernel_whose_callee_changed_in_another_file_is_compiled_anew(checkout
     (checkout / "models" / "callee.py").write_text(CALLEE.format(42))
     assert ask(checkout) == "42"
     assert len([*(checkout / "__pycache__").glob("kernels-*")]) == 1
+
+
+def test_a_disk_that_takes_no_kernel_costs_no_more_than_the_next_start(checkout: Path) -> None:
+    """It is said in one line, however many kernels there are; then it is as it would have been."""
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+    assert ask(checkout, full, UNKEPT + "(File too large), ") == "41"
+    assert not [*checkout.glob("__pycache__/kernels-*/*/*.nbc")]
+    assert ask(checkout) == "41"
+    assert len([*checkout.glob("__pycache__/kernels-*/*/*.nbc")]) == 2
+
+
+def test_kernels_that_have_no_folder_are_compiled_all_the_same(checkout: Path) -> None:
+    """Neither beside the sources nor at home."""
+    for folder in (checkout, checkout / "models", checkout / "oracle"):
+        (folder / "__pycache__").write_text("")
+    homeless = "import os; os.environ |= {'HOME': '/dev/null', 'XDG_CACHE_HOME': '/dev/null'}\n"
+    assert ask(checkout, homeless, UNKEPT) == "41"
 
 
 def test_what_a_kernel_imports_counts_and_what_it_does_not_is_left_out(checkout: Path) -> None:

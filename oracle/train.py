@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numba.core.event import TimingListener, install_listener
 from rich.console import Console
 
 from models.errors import ModelsError
@@ -25,6 +26,8 @@ from oracle.train_config import load_train_config
 
 MEMORY_SUFFIXES: Final = (".memory",)
 N_REPEATS: Final = 3
+NOTABLE_S: Final = 1.0
+"""Compiling that takes longer is said."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,6 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(options: argparse.Namespace, console: Console) -> int:
     """Learn as the command line says, say what, and return the exit code."""
+    with install_listener("numba:compile", TimingListener()) as compiling:
+        return _train(options, console, compiling)
+
+
+def _train(options: argparse.Namespace, console: Console, compiling: TimingListener) -> int:
+    """Learn; what is compiled meanwhile is timed."""
     started_s = time.monotonic()
     config = load_train_config(
         options.config, profile=options.profile, max_events=options.max_events
@@ -50,13 +59,14 @@ def train(options: argparse.Namespace, console: Console) -> int:
         if is_replaced:
             training.tell(f"{options.output} was there already, and has been replaced")
     took_s = time.monotonic() - started_s
-    text = summary(memory, learned.material.duration_s, took_s)
+    compiling_s = compiling.duration if compiling.done else 0.0
+    text = summary(memory, learned.material.duration_s, took_s - compiling_s, compiling_s)
     plain_console().print(f"{text}\nThe memory is {options.output}.")
     return say_of_recordings(recordings.refused, learned.material, console)
 
 
-def summary(memory: Memory, heard_s: float, took_s: float) -> str:
-    """Say what was learned."""
+def summary(memory: Memory, heard_s: float, took_s: float, compiling_s: float) -> str:
+    """Say what was learned, and how fast once all was compiled."""
     tokens = memory.tokens
     n_notes = sum(len(memory.notes(state)) for state in range(1, memory.n_events + 1))
     repeats = longest_repeats(memory.oracle, N_REPEATS)
@@ -68,6 +78,7 @@ def summary(memory: Memory, heard_s: float, took_s: float) -> str:
         f"them than {memory.oracle.threshold:.2f} of the spread of all; the longest repeats, in "
         f"events: {lengths}.\n"
         f"{heard_s:.0f} s of sound learned in {took_s:.1f} s, {_pace(heard_s, took_s)}."
+        + (f" Compiling took {compiling_s:.0f} s more." if compiling_s >= NOTABLE_S else "")
     )
 
 

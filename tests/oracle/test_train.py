@@ -5,16 +5,19 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from numba import njit
 
 from models.encoder import Encoder, EncoderConfig
 from models.listener import ListenerConfig
 from models.loading import load_as_set
 from oracle import train, train_command
 from oracle.checkpoint import Checkpoint
+from oracle.learning import learn
 from oracle.memory import Memory
 from oracle.memory_file import read_tensors
 from oracle.train_command import SOME_LEFT_OUT
@@ -55,6 +58,30 @@ def test_the_command_writes_a_memory_and_says_what_is_in_it(
     assert ended.out.splitlines()[0].startswith("8 events with 8 notes, told apart as 1 of 1")
     assert ended.out.splitlines()[-1] == f"The memory is {output}."
     assert all(line.startswith(("Note: ", "Preparing: ")) for line in ended.err.splitlines())
+
+
+def test_what_compiling_took_is_left_out_of_the_speed_and_said(
+    solo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At a first start it takes longer than learning."""
+
+    def compile_and_learn(*arguments: Any) -> Any:
+        njit(lambda: 1)()
+        return learn(*arguments)
+
+    def say(memory: Memory, heard_s: float, took_s: float, compiling_s: float) -> str:
+        assert 0 < compiling_s < took_s + compiling_s
+        return summary(memory, heard_s, 2.0, 58.2)
+
+    summary = train.summary
+    monkeypatch.setattr(train, "learn", compile_and_learn)
+    monkeypatch.setattr(train, "summary", say)
+    ended = run(capsys, solo, "--output", tmp_path / "solo.memory")
+    assert " of sound learned in 2.0 s, " in ended.out
+    assert " Compiling took 58 s more." in ended.out
 
 
 def test_two_trainings_differ_in_nothing_but_their_date(

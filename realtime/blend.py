@@ -17,7 +17,8 @@ from realtime.stance import Wish
 
 OCTAVES: Final = range(-120, 121, 12)
 REACH: Final = 9
-"""Semitones from its register within which a line may lie."""
+"""Semitones from its register within which a line may lie; what is beyond comes an octave nearer,
+as a bass' notes between a melody's do."""
 N_FOR_LOUDNESS: Final = 8
 """Notes over which the usual velocity is taken, the player's and that of what is answered."""
 ACCENTS: Final = 0.5
@@ -47,7 +48,8 @@ class Blend:
         self._played: deque[float] = deque(maxlen=N_FOR_LOUDNESS)
         self.is_in_line = False
         self._moved = 0  # semitones, the line that is played
-        self._last_pitch: int | None = None  # of that line
+        self._register: int | None = None  # about which it lies
+        self._last_pitch: int | None = None  # of it
 
     def begin(self, pitches: Sequence[int], velocity: float) -> None:
         """Take an event of the player's that begins; the first counts by how loud it is so far."""
@@ -60,17 +62,21 @@ class Blend:
         self._heard.extend(note.velocity for note in notes)
 
     def begin_line(self, pitches: Sequence[int], register: int | None = None) -> None:
-        """Move a line that begins into the key: about a register, or near the one before it."""
+        """Move a line that begins into the key: about a register, or near the one before it.
+
+        It is one voice, even where several played what was learned: see `REACH`.
+        """
         self.is_in_line = True
         around = self._moved
         if register is not None and pitches:
             around = register - round(median(pitches))
         self._moved = self.harmony.transposition(pitches, around)
+        self._register = round(median(pitches)) + self._moved if pitches else None
 
     def end_line(self) -> None:
         """Let what comes next lie where it was learned."""
         self.is_in_line = False
-        self._moved, self._last_pitch = 0, None
+        self._moved, self._register, self._last_pitch = 0, None, None
 
     def sound(
         self,
@@ -95,9 +101,11 @@ class Blend:
         self._played.extend(note.velocity for note in notes)
         leading = self._leading(notes, wish)
         if wish.pitch is None:
-            moved = self._moved if wish.is_line else 0
+            moved, register = (self._moved, self._register) if wish.is_line else (0, None)
             if wish.register is not None:
-                moved += self._octaves(leading.pitch + moved, wish.register)
+                register = wish.register
+            if register is not None:
+                moved += self._octaves(leading.pitch + moved, register)
             moved += self.harmony.bend(leading.pitch + moved, at_s, may_double=wish.may_double)
         else:
             self.is_in_line = False

@@ -5,8 +5,8 @@ interval consonant, and better where its pitch class is one that the player late
 moved as a whole into the key of the moment; a note of it that would clash is bent to one near by
 that does not. What clashes with what is rated, not learned: `RATINGS`.
 
-Half of the pitches are not known yet when a note is answered. Then it is expected that the player
-goes on in the key; of what sounded before, on the measure of `benchmarks.answers`, nothing helps.
+Half of the pitches are not known yet when a note is answered. Then what is likely counts: a
+melody stays in its key and moves by small steps (Temperley 2008).
 """
 
 import math
@@ -25,6 +25,10 @@ OUT_OF_KEY: Final = 1.2
 """What it costs, as a rating, to be out of the key: then only octaves and fifths go."""
 N_FOR_KEY: Final = 24
 """Notes of the player's that are the key of the moment; of fewer it is less certain."""
+MOVES: Final = 2.7
+"""Semitones by which a melody goes on, the deviation of a normal distribution."""
+UNHEARD: Final = 0.5
+"""Of so many notes counts, beside those heard, a pitch class that was not."""
 FADES_S: Final = 1.0
 """After so long what no longer sounds counts 1/e."""
 FAR: Final = 0.02
@@ -41,6 +45,9 @@ TRANSPOSITIONS: Final = np.array(sorted(range(-6, 6), key=abs))
 
 _SILENCE: Final = 0.05
 """So little as what sounds has hardly a say."""
+_NEAR: Final = np.exp(-((np.arange(-18, 18).reshape(3, 12) / MOVES) ** 2) / 2).sum(0)[
+    (np.arange(12) + 6) % 12
+]
 _ROUNDING: Final = 1e-9
 _INTERVALS: Final = np.array(RATINGS)[(np.arange(12)[:, None] - np.arange(12)) % 12]
 
@@ -53,12 +60,13 @@ class Harmony:
         self._ends_s = math.inf
         self._key: deque[int] = deque(maxlen=N_FOR_KEY)
         self._uses = np.zeros(12)
+        self._melody: int | None = None  # the highest of the last pitches known for certain
 
     def begin(self, pitches: Iterable[int]) -> None:
         """Take what is known of an event's notes when it has begun; it may be nothing."""
         self._now = _classes(pitches)
         if not self._now.any() and self._key:
-            self._now = self._uses / len(self._key)
+            self._now = self.likely
         self._ends_s = math.inf
 
     def end(self, pitches: Sequence[int], at_s: float) -> None:
@@ -67,11 +75,21 @@ class Harmony:
         if not pitches:
             return
         self._now = _classes(pitches)
+        self._melody = max(pitches)
         for pitch in pitches:
             if len(self._key) == N_FOR_KEY:
                 self._uses[self._key[0]] -= 1
             self._key.append(pitch % 12)
             self._uses[pitch % 12] += 1
+
+    @property
+    def likely(self) -> NDArray[np.float64]:
+        """How likely each pitch class is to be the player's next [shape=(12,), sum 1]."""
+        uses = self._uses + UNHEARD
+        if self._melody is not None:
+            uses *= np.roll(_NEAR, self._melody)
+        likely: NDArray[np.float64] = uses / uses.sum()
+        return likely
 
     def nearest(self, pitch: int, at_s: float) -> int:
         """Return a pitch, bent so that it goes with what sounds."""

@@ -270,7 +270,8 @@ class Improviser:
         event = self._transcriber.complete(attended, body, token)
         self._blend.hear(event.notes, event.onset_s + event.duration_s)
         if event.notes:
-            self._modes.put_right(event.notes[0].pitch, event.onset_s)
+            melody = max(note.pitch for note in event.notes)
+            self._modes.put_right(melody, event.onset_s)
         if not self._config.is_learning:
             return False
         self._memory.learn(event)

@@ -18,6 +18,8 @@ MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 COMPANY: Final = (4, 3, 9, 8)
 """Semitones above the player, the first of which that goes with what sounds."""
+ABOVE: Final = (*COMPANY, 5, 7, 6, 10, 2, 11, 1, 12)
+"""Semitones above the player's last pitch, where what is company to the next one may lie."""
 
 SPEAKS_NOTES: Final = (3, 6)
 RESTS_NOTES: Final = (2, 4)
@@ -36,7 +38,7 @@ class Heard:
     """One note of the player's: its pitch, None if it has none, and the gesture in use.
 
     `token_weight` says how much the gesture knows of the note, 0 to 1. The pitch is what was heard
-    at once, and put right when the note is over.
+    at once, and put right when the note is over: then it is the highest, where melodies are.
     """
 
     pitch: int | None
@@ -120,10 +122,8 @@ class Stance:
                 return self._again(self._recent[-1 - self._distance], at_s)
             case "mirror":  # by then it is known what was played
                 return self._mirrored(self._recent[-2 if self._n_in_phrase > 1 else -1], at_s)
-            case "couple" if heard.pitch is not None:
-                return _at(heard.pitch + self._company(heard.pitch, at_s))
-            case "couple":  # what follows goes with what is not known
-                return Wish(register=self._last_pitch, is_line=True)
+            case "couple":
+                return self._beside(at_s)
         request = {**_gesture(heard), **_place(heard.pitch)}
         return Wish(request=request, register=self._last_pitch, may_double=True)
 
@@ -179,10 +179,18 @@ class Stance:
         self._n_rests -= 1
         return True
 
-    def _company(self, pitch: int, at_s: float) -> int:
-        """Return the interval above a pitch that goes best with what sounds besides."""
+    def _beside(self, at_s: float) -> Wish:
+        """Go along above the player, or above where they are likely to be by now.
+
+        What is most probably a third or a sixth; of several, what goes best with what sounds.
+        """
+        pitch, last = self._recent[-1].pitch, self._last_pitch
+        if last is None:
+            return Wish(is_line=True)
+        likely = self._harmony.likely if pitch is None else np.eye(12)[pitch % 12]
+        company = np.sum([np.roll(likely, semitones) for semitones in COMPANY], 0)
         fit = np.minimum(self._harmony.fit(at_s), ENOUGH)
-        return max(COMPANY, key=lambda semitones: float(fit[(pitch + semitones) % 12]))
+        return _at(max((last + up for up in ABOVE), key=lambda p: (company[p % 12], fit[p % 12])))
 
 
 def _at(pitch: int) -> Wish:

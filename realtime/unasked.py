@@ -11,7 +11,9 @@ from oracle.memory import Memory
 from realtime.phrase import Phrase
 
 MEETS_WITHIN: Final = 1 / 2
-"""A phrase's next note may come with the player's if so much of the interval to it is left."""
+"""A phrase's next note may come with the player's if so much of the interval to it is left, …"""
+TOGETHER_S: Final = 0.1
+"""… or so little: nearer notes make no rhythm, but one ragged beginning (London 2004)."""
 
 
 class Unasked:
@@ -74,7 +76,8 @@ class Unasked:
         The note after it keeps its time, so the phrase keeps its tempo.
         """
         assert self.next_s is not None
-        if self.next_s - onset_s > MEETS_WITHIN * (self.next_s - self._since_s):
+        soon_s = max(MEETS_WITHIN * (self.next_s - self._since_s), TOGETHER_S)
+        if self.next_s - onset_s > soon_s:
             return False
         self.next_s = max(self.next_s, onset_s)
         return True

@@ -68,6 +68,13 @@ def test_a_line_stays_within_reach_of_its_register_and_leaps_little() -> None:
     assert sounded(blend, (66,), Wish(register=72)) == [66]
 
 
+def test_what_several_played_is_one_voice() -> None:
+    """A bass' notes between a melody's come nearer by octaves, wherever the line is moved."""
+    blend, learned = heard(*C_MAJOR), (72, 36, 76, 43, 74)
+    blend.begin_line(learned)
+    assert [sounded(blend, (pitch,), LINE) for pitch in learned] == [[72], [72], [76], [79], [74]]
+
+
 def test_a_line_goes_through_the_nearest_note_of_a_chord() -> None:
     """The first goes through the clearest."""
     blend = Blend()

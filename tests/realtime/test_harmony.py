@@ -84,6 +84,17 @@ def test_a_note_that_is_not_known_yet_is_expected_to_be_of_the_key() -> None:
     assert harmony.fit(0.4)[1] > harmony.fit(0.4)[0]
 
 
+def test_a_melody_is_likely_to_go_on_near_by_and_in_its_key() -> None:
+    """Before it has begun any note may come."""
+    assert Harmony().likely == pytest.approx(np.full(12, 1 / 12))
+    harmony = in_key(C_MAJOR)
+    harmony.end((48, 64), 0.0)
+    likely = harmony.likely
+    assert likely.sum() == pytest.approx(1.0)
+    assert likely[5] > likely[0] > likely[9]  # F, C and A, seen from E
+    assert likely[2] > likely[3]
+
+
 def test_the_key_is_of_the_newest_notes() -> None:
     """What was played before them is forgotten."""
     harmony = in_key(C_MAJOR)

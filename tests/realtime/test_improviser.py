@@ -383,6 +383,17 @@ def test_who_leads_meets_the_player_s_note_with_its_next_if_that_is_due_soon() -
     assert (late.state, player.next_s) == (4, 2.6)
 
 
+def test_who_leads_makes_no_ragged_beginning() -> None:
+    """Where a note of its own is due a moment after the player's, they come together."""
+    player = soloist("lead")
+    player._navigator.place(1)
+    answered(player, attack(0, RATE_HZ), 0)
+    assert player.next_s == 1.5
+    player._unasked.next_s = 1.15
+    met = answered(player, attack(1, round(1.06 * RATE_HZ)), 0)
+    assert met.state == 3
+
+
 def test_who_leads_ends_when_nobody_is_there_any_more() -> None:
     """Some phrases after the player's last note."""
     player = soloist("lead", phrase_notes=4)

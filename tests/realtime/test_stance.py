@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.harmony import Harmony
+from realtime.harmony import N_FOR_KEY, Harmony
 from realtime.stance import AWAY_SEMITONES, COMPANY, MODES, Heard, Mode, Stance, Wish
 
 INTERVAL_S = 0.25
@@ -109,10 +109,25 @@ def test_a_mirror_turns_the_phrase_upside_down() -> None:
     assert stance.phrase_wish("mirror", 10.0) == Wish(is_line=True)
 
 
-def test_a_note_whose_pitch_is_not_known_yet_is_gone_on_with() -> None:
-    """What follows in the memory, near the player, and not doubled by its gesture."""
-    assert wishes("couple", 60, None)[1] == Wish(register=60, is_line=True)
-    assert wishes("mirror", None, 60)[0] == Wish(is_line=True)
+@pytest.mark.parametrize("mode", ["couple", "mirror"])
+def test_before_any_pitch_is_known_a_line_of_the_memory_is_played(mode: Mode) -> None:
+    """There is nothing to go along with, nor to turn upside down."""
+    assert wishes(mode, None)[0] == Wish(is_line=True)
+
+
+def test_company_to_a_note_that_is_not_known_yet_goes_with_what_is_likely() -> None:
+    """No other pitch is more probably a third or a sixth; after repeated notes, to those."""
+    harmony = Harmony()
+    stance = Stance(harmony, np.random.default_rng(0))
+    harmony.end([62] * N_FOR_KEY, 0.0)
+    stance.hear(note(62), is_new_phrase=True)
+    stance.hear(note(None), is_new_phrase=False)
+    harmony.begin([])
+    pitch = pitch_of(stance.wish("couple", 0.0))
+    assert 62 < pitch <= 74
+    assert (pitch - 62) % 12 in COMPANY
+    chances = [harmony.likely[(other - np.array(COMPANY)) % 12].sum() for other in range(12)]
+    assert chances[pitch % 12] == pytest.approx(max(chances))
 
 
 def test_company_is_a_consonance_with_all_that_sounds() -> None:

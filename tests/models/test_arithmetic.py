@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.arithmetic import Arithmetic, Plain, Prepacked
+from models.arithmetic import ONE_CORE, Arithmetic, Plain, Prepacked
 from models.precision import precisions
 
 CPU = torch.device("cpu")
@@ -85,6 +85,44 @@ def test_a_convolution_is_torchs_with_channels_last(
     found = arithmetic.convolution(weight, bias, stride=stride, padding=padding, n_groups=n_groups)(
         arithmetic.keep(x)
     )
+    assert found.dtype == arithmetic.dtype
+    assert relative_error(found, expected) < tolerance(arithmetic)
+
+
+@pytest.mark.parametrize("arithmetic", [*EXACT, *NEAR], ids=repr)
+@pytest.mark.parametrize("n_steps", [599, 2 * max(ONE_CORE) + 3])
+def test_a_convolution_that_one_core_would_make_is_the_same_by_several(
+    arithmetic: Arithmetic, n_steps: int
+) -> None:
+    """Whether it was made for several or not, and whoever asks."""
+    weight, x = random(32, 32, 3) / 96**0.5, random(2, n_steps, 32)
+    expected = functional.gelu(functional.conv1d(x.mT, weight, stride=2)).mT
+    n_threads = torch.get_num_threads()
+    try:
+        for made_for, asked_by in ((1, 2), (2, 1), (2, 2)):
+            torch.set_num_threads(made_for)
+            convolution = arithmetic.convolution(weight, None, stride=2)
+            torch.set_num_threads(asked_by)
+            found = convolution(arithmetic.keep(x))
+            assert found.dtype == arithmetic.dtype
+            assert relative_error(found, expected) < tolerance(arithmetic)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+@pytest.mark.parametrize("arithmetic", [*EXACT, *NEAR], ids=repr)
+@pytest.mark.parametrize("n_queries", [8, 74])
+@pytest.mark.parametrize("n_steps", [74, 80])
+def test_attention_is_torchs_whatever_the_tiles(
+    arithmetic: Arithmetic, n_queries: int, n_steps: int
+) -> None:
+    """What fills the last tile counts nothing, even where it would fit best: where nothing does."""
+    query, key, value = random(2, n_steps, 3 * 4, 64).transpose(1, 2).chunk(3, 1)
+    query = query[:, :, -n_queries:]
+    key = key - 8 * query.mean(2, keepdim=True)
+    expected = functional.scaled_dot_product_attention(query, key, value)
+    found = arithmetic.attend(*map(arithmetic.keep, (query, key, value)))
+    assert found.shape == expected.shape
     assert found.dtype == arithmetic.dtype
     assert relative_error(found, expected) < tolerance(arithmetic)
 

@@ -23,12 +23,10 @@ Product = Callable[[Tensor], Tensor]
 N_ROWS = 64
 """Of a usual product, which the layout of weights is made for; others cost no more by it."""
 
-TILE = 16
-"""Rows that the processor's matrix units take at once."""
-FEW = 64
-"""Of fewer queries the time is not spent in them."""
-ONE_CORE = range(256, 1024)
-"""Of so many rows oneDNN's product (torch 2.13) is made by one core, and the others stand idle."""
+TILE_STEPS, TILE_CHANNELS = 16, 32
+"""What AMX takes at once: oneDNN fills others up to these."""
+ONE_CORE = range(161, 1024)
+"""Of so many rows oneDNN's product (torch 2.13) can be made by one core, and the others be idle."""
 
 # Where Linux has huge pages, large tensors lie in them: all weights are read once a pass, and
 # finding the addresses of small pages takes 4 % of it. Torch looks when it first allocates.
@@ -45,13 +43,19 @@ class Arithmetic(Protocol):
         """Bring a float32 tensor to this precision and device."""
         ...
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def filled(self, x: Tensor) -> Tensor:
+        """Fill up a lone window's steps [shape=(n, n_steps, dim)] to as many as cost no more."""
+        ...
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, n_keys: int) -> Tensor:
         """Give values' means, weighted by how well their keys fit a query.
 
         Parameters
         ----------
         query, key, value
             [shape=(n, n_heads, n_steps, dim)].
+        n_keys
+            The first that count; what `filled` added does not.
         """
         ...
 
@@ -117,8 +121,13 @@ class Plain:
         """Bring a tensor to this precision and device."""
         return tensor.to(self.device, self.dtype)
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def filled(self, x: Tensor) -> Tensor:
+        """Give them as they are."""
+        return x
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, n_keys: int) -> Tensor:
         """Attend, as `Arithmetic` has it."""
+        key, value = key[:, :, :n_keys], value[:, :, :n_keys]
         if self.device.type != "mps":
             return functional.scaled_dot_product_attention(query, key, value)
         # torch's own is silently wrong there: of permuted heads (2.8 to 2.11, pytorch#181133), and
@@ -176,19 +185,23 @@ class Prepacked:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
+        is_tiled = dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
+        self._tile_steps, self._tile_channels = (TILE_STEPS, TILE_CHANNELS) if is_tiled else (1, 1)
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Bring a tensor to this precision."""
         return tensor.to(self.dtype)
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend, as `Arithmetic` has it; among many keys in whole tiles, in 3/5 of the time."""
-        n_keys = key.shape[2]
-        n_more = -n_keys % TILE
-        if query.shape[2] < FEW or not n_more:
-            return functional.scaled_dot_product_attention(query, key, value)
-        key, value = (functional.pad(x, (0, 0, 0, n_more)) for x in (key, value))
-        mask = _only(n_keys, n_keys + n_more, self.dtype)
+    def filled(self, x: Tensor) -> Tensor:
+        """Fill the last tile. Several windows' steps fill them together."""
+        return functional.pad(x, (0, 0, 0, -x.shape[1] % self._tile_steps)) if len(x) == 1 else x
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, n_keys: int) -> Tensor:
+        """Attend, as `Arithmetic` has it; among keys in whole tiles, in 3/5 of the time."""
+        n_more = -key.shape[2] % self._tile_steps
+        if n_more:
+            key, value = (functional.pad(x, (0, 0, 0, n_more)) for x in (key, value))
+        mask = _only(n_keys, key.shape[2], self.dtype)
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
     def linear(self, weight: Tensor, bias: Tensor, *, is_gelu: bool = False) -> Product:
@@ -196,7 +209,15 @@ class Prepacked:
         bias = self.keep(bias)
         packed = torch.ops.mkldnn._reorder_linear_weight(self.keep(weight), N_ROWS)
         after = _after(is_gelu=is_gelu)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
+
+        def product(x: Tensor) -> Tensor:
+            if x.shape[1] in ONE_CORE and torch.get_num_threads() > 1:
+                n_parts = -(-x.shape[1] // (ONE_CORE.start - 1))
+                return torch.cat([product(part) for part in x.chunk(n_parts, 1)], 1)
+            result: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
+            return result
+
+        return product
 
     def linear_added(self, weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         """Make a product that is added, as `Arithmetic` has it."""
@@ -228,37 +249,75 @@ class Prepacked:
         n_steps: int = N_ROWS,
     ) -> Product:
         """Make a convolution, as `Arithmetic` has it."""
-        if n_groups > 1:
-            return self._as_image(weight, bias, stride, padding, n_groups, n_steps)
-        by_rows = _by_rows(self, weight, bias, stride, padding)
-        if torch.get_num_threads() == 1:
-            return by_rows
-        as_image = self._as_image(weight, bias, stride, padding, n_groups, n_steps)
+        if n_groups == 1:
+            return _by_rows(self, weight, bias, stride, padding)
+        bias = torch.zeros(len(weight)) if bias is None else bias
+        return self._side_by_side(weight, bias, stride, padding, n_groups, n_steps)
 
-        def convolution(x: Tensor) -> Tensor:
-            is_idle = torch.get_num_threads() > 1 and x.shape[1] // stride in ONE_CORE
-            return (as_image if is_idle else by_rows)(x)
-
-        return convolution
-
-    def _as_image(
+    def _side_by_side(
         self,
         weight: Tensor,
-        bias: Tensor | None,
+        bias: Tensor,
         stride: int,
         padding: int,
         n_groups: int,
         n_steps: int,
     ) -> Product:
-        """Make a convolution as oneDNN's own."""
+        """Make a convolution of several groups, whose channels fill tiles.
+
+        MERT's groups have 48, which would be filled up to 64 on both sides: 17 MB of weights
+        instead of 9, and reading them takes most of the time. So a step comes with the next one,
+        as 96 channels, and what is made of them is 32 channels and 16.
+        """
+        n_out, n_in, kernel = weight.shape
+        n_each = n_out // n_groups
+        n_taps = 2 if n_in % self._tile_channels and kernel % 2 == 0 and padding else 1
+        taps = weight.view(n_groups, n_each, n_in, kernel // n_taps, n_taps)
+        taps = taps.movedim(4, 2).flatten(2, 3)
+        n_rest = n_each % self._tile_channels
+        sizes = [n_each - n_rest, n_rest]
+        parts = [
+            self._image(
+                *(part.flatten(0, 1), of_part.flatten(), stride, padding + 1 - n_taps),
+                n_taps=n_taps,
+                n_groups=n_groups,
+                n_steps=n_steps + n_taps - 1,
+            )
+            for part, of_part in zip(
+                taps.split(sizes, 1), bias.view(n_groups, n_each).split(sizes, 1), strict=True
+            )
+            if part.shape[1]
+        ]
+
+        def convolution(x: Tensor) -> Tensor:
+            if n_taps > 1:
+                x = functional.pad(x, (0, 0, 1, 1)).unflatten(2, (n_groups, n_in))
+                x = x.unfold(1, n_taps, 1).mT.flatten(2)
+            made = [part(x).unflatten(2, (n_groups, -1)) for part in parts]
+            return torch.cat(made, 3).flatten(2)
+
+        return convolution
+
+    def _image(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        stride: int,
+        padding: int,
+        *,
+        n_taps: int,
+        n_groups: int,
+        n_steps: int,
+    ) -> Product:
+        """Make a convolution with every n-th step as oneDNN's own."""
         # oneDNN (torch 2.13) is wrong in bf16 where a group has 8 channels and the kernel is even
         dtype = torch.float32 if weight.shape[1] % 16 else self.dtype
-        weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        weight, bias = weight.to(dtype), bias.to(dtype)
         n_in = weight.shape[1] * n_groups
         # one row of an image whose channels come last
-        shape = ([0, padding], [1, stride], [1, 1], n_groups)
+        shape = ([0, padding], [1, stride], [1, n_taps], n_groups)
         packed = torch.ops.mkldnn._reorder_convolution_weight(
-            weight[:, :, None], *shape, [1, n_in, 1, n_steps]
+            weight[:, :, None].contiguous(), *shape, [1, n_in, 1, n_steps]
         )
         after = _after(is_gelu=True)
 
@@ -272,8 +331,10 @@ class Prepacked:
 
 
 @cache
-def _only(n_keys: int, n_all: int, dtype: torch.dtype) -> Tensor:
+def _only(n_keys: int, n_all: int, dtype: torch.dtype) -> Tensor | None:
     """Make what is added to how well keys fit, so that those after the first count nothing."""
+    if n_keys == n_all:
+        return None
     mask = torch.zeros(1, 1, 1, n_all, dtype=dtype)
     mask[..., n_keys:] = -torch.inf
     return mask

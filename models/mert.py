@@ -94,14 +94,15 @@ class Mert:
         x = self._convolve(frames)
         x = self._projection(self._projection_norm(x))
         n_steps = x.shape[1]
-        # an even kernel gives one step too many
         x = self._norm(x + self._positions[n_steps](x)[:, :n_steps])
-        read = {0: x[:, -n_newest:]}
+        newest = slice(n_steps - n_newest, n_steps)
+        read = {0: x[:, newest]}
         last = max(layers)
+        x = self._arithmetic.filled(x)
         for index, layer in enumerate(self._layers[:last], 1):
-            x = layer(x, n_newest if index == last else n_steps)
+            x = layer(x, n_steps, newest if index == last else slice(None))
             if index in layers:
-                read[index] = x[:, -n_newest:]
+                read[index] = x if index == last else x[:, newest]
         return [read[index] for index in layers]
 
     def _convolve(self, frames: Tensor) -> Tensor:
@@ -162,9 +163,8 @@ class _Layer:
     ) -> None:
         at = f"encoder.layers.{index}"
         self._n_heads = architecture.n_heads
-        self._attended = arithmetic.linear(
-            *_joined(_pair(tensors, f"{at}.attention.{name}_proj") for name in "qkv")
-        )
+        pairs = [_pair(tensors, f"{at}.attention.{name}_proj") for name in "qkv"]
+        self._attended = arithmetic.linear(*_by_heads(pairs, architecture.n_heads))
         self._attend = arithmetic.attend
         self._out = arithmetic.linear_added(*_pair(tensors, f"{at}.attention.out_proj"))
         self._norm = _norm(architecture, arithmetic, tensors, f"{at}.layer_norm")
@@ -174,14 +174,12 @@ class _Layer:
         self._narrow = arithmetic.linear_added(*_pair(tensors, f"{at}.feed_forward.output_dense"))
         self._final_norm = _norm(architecture, arithmetic, tensors, f"{at}.final_layer_norm")
 
-    def __call__(self, x: Tensor, n_newest: int) -> Tensor:
-        """Give the newest steps, which attend to all."""
-        n, n_steps, dim = x.shape
-        heads = self._attended(x).view(n, n_steps, 3 * self._n_heads, dim // self._n_heads)
-        query, key, value = heads.transpose(1, 2).chunk(3, 1)
-        mixed = self._attend(query[:, :, -n_newest:], key, value)
-        mixed = mixed.transpose(1, 2).reshape(n, n_newest, dim)
-        x = self._norm(self._out(mixed, x[:, -n_newest:].contiguous()))
+    def __call__(self, x: Tensor, n_steps: int, wanted: slice) -> Tensor:
+        """Give the wanted steps, which attend to the first `n_steps`."""
+        heads = self._attended(x).unflatten(2, (self._n_heads, 3, -1))
+        query, key, value = heads.transpose(1, 2).unbind(3)
+        mixed = self._attend(query[:, :, wanted], key, value, n_steps)
+        x = self._norm(self._out(mixed.transpose(1, 2).flatten(2), x[:, wanted].contiguous()))
         return self._final_norm(self._narrow(self._widen(x), x))
 
 
@@ -190,17 +188,18 @@ def _position(
 ) -> Product:
     """Make the positional convolution, without the taps that never meet a step.
 
-    In a window of n steps no step is n away from another: half a second has 37 steps, and 55 of
-    the 128 taps would multiply padding only.
+    In a window of n steps no step is n away from another: half a second has 37 steps, and 54 of
+    the 128 taps would multiply padding only. Their number is even, and gives a step too many.
     """
     at = "encoder.pos_conv_embed.conv"
     names = [f"{at}.{name}" for name in ("bias", *POSITION_WEIGHTS)]
     bias, gain, direction = map(read(names).__getitem__, names)
     weight = direction * (gain / direction.norm(dim=(0, 1), keepdim=True))
-    centre = architecture.position_kernel // 2
-    reach = min(n_steps - 1, centre)
+    weight = functional.pad(weight, (architecture.position_kernel % 2, 0))
+    centre = weight.shape[2] // 2
+    reach = min(n_steps, centre)
     return arithmetic.convolution(
-        weight[:, :, centre - reach : centre + reach + 1].contiguous(),
+        weight[:, :, centre - reach : centre + reach].contiguous(),
         bias,
         padding=reach,
         n_groups=architecture.position_groups,
@@ -225,7 +224,12 @@ def _pair(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
 
 
-def _joined(pairs: Iterable[Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
-    """Join products of the same input into one."""
+def _by_heads(pairs: Iterable[Sequence[Tensor]], n_heads: int) -> tuple[Tensor, Tensor]:
+    """Join products of the same input, each head's side by side: a core attends with what it made.
+
+    Gives [shape=(n_heads * n_pairs * dim of a head, n_in)] and its biases.
+    """
     weights, biases = zip(*pairs, strict=True)
-    return torch.cat(weights), torch.cat(biases)
+    weight = torch.stack([weight.unflatten(0, (n_heads, -1)) for weight in weights], 1)
+    bias = torch.stack([bias.unflatten(0, (n_heads, -1)) for bias in biases], 1)
+    return weight.flatten(0, 2), bias.flatten()

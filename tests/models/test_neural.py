@@ -108,6 +108,30 @@ def test_batches_of_any_size_are_transformers_own(tiny: Path, n: int) -> None:
     assert relative_error(load(tiny, layer=2, pooling="mean").encode(windows), expected) < 1e-5
 
 
+def test_a_positional_kernel_may_be_odd(folder: Path) -> None:
+    """It has no step too many, then."""
+    path = folder / "model.safetensors"
+    kernels = load_file(path)
+    names = [name for name in kernels if "pos_conv" in name and "bias" not in name]
+    configure(folder, num_conv_pos_embeddings=15)
+    save_file(kernels | {name: kernels[name][:, :, :15].contiguous() for name in names}, path)
+    for window_s in (0.05, 0.5):
+        encoder = load(folder, layer=2, pooling="mean", window_s=window_s)
+        windows = noise(2, encoder.spec.window_frames)
+        expected = reference_layers(folder, windows)[2].mean(axis=1)
+        assert relative_error(encoder.encode(windows), expected) < 1e-5
+
+
+@pytest.mark.skipif("bf16" not in precisions(torch.device("cpu")), reason="needs bf16 kernels")
+@pytest.mark.parametrize("window_s", [0.1, 0.5, 1.0])
+def test_what_fills_a_lone_windows_tiles_is_not_heard(tiny: Path, window_s: float) -> None:
+    """At any layer, by any step."""
+    settings = {"layer": (1, 2, 3), "pooling": "mean", "window_s": window_s}
+    exact, rounded = load(tiny, **settings), load(tiny, precision="bf16", **settings)
+    window = noise(1, exact.spec.window_frames)
+    assert relative_error(rounded.encode(window), exact.encode(window)) < 0.02
+
+
 def test_the_95m_architecture_on_a_recording_is_transformers_own(
     tmp_path: Path, shared_data: Path
 ) -> None:

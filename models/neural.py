@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from models.architecture import MERT_HUB_ID, Architecture
 from models.checkpoint import Checkpoint, read_checkpoint
@@ -230,9 +231,7 @@ class _Embed:
     def _one(self, frames: Tensor, weights: Tensor) -> Tensor:
         """Embed windows of one length."""
         if self._is_normalising:
-            frames = frames - frames.mean(1, keepdim=True)
-            variance = frames.square().mean(1, keepdim=True)
-            frames = frames / torch.sqrt(variance + VARIANCE_FLOOR)
+            frames = functional.layer_norm(frames, frames.shape[1:], eps=VARIANCE_FLOOR)
         heard = self._hear(frames, layers=self._layers, n_newest=len(weights))
         pooled = [weights @ steps.float() for steps in heard]
         if not self._layer_weights:
